@@ -1,0 +1,187 @@
+"""Every setting, read from the environment once: name, unit, default, range.
+
+Names are the environment variables' (``CT_HELO_NAME`` is ``helo_name``). A wrong value raises
+:class:`~ct_pipeline.errors.SettingsError`, which names the variable and the mend.
+"""
+
+import ipaddress
+import os
+import socket
+import stat
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ct_pipeline.errors import SettingsError
+
+DEFAULT_DNS_PORT = 53
+
+
+class Settings(BaseSettings):
+    """All settings of one deployment. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix="CT_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    state_dir: Path = Field(
+        default_factory=lambda: default_state_dir(),
+        description="Folder of the lake, the embedded database, the inbox and Dagster's files.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="Postgres to use instead of the embedded server, as postgresql://user:password@host:port/name.",
+    )
+    nameservers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="DNS resolvers to ask, as ip or ip:port, comma separated. Empty: those of the operating system.",
+    )
+    dns_concurrency: int = Field(default=150, ge=1, le=1000, description="DNS look-ups in flight.")
+    dns_timeout_seconds: float = Field(default=5.0, gt=0, le=60, description="Longest wait for one DNS look-up.")
+    smtp_port: int = Field(default=25, ge=1, le=65535, description="TCP port of the mail hosts; 25 but in labs.")
+    allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks to connect to although they are not globally routable, as CIDR, comma separated.",
+    )
+    helo_name: str = Field(
+        default_factory=socket.getfqdn,
+        description="Name we say in EHLO. It should resolve to our address, and our address back to it.",
+    )
+    mail_from: str = Field(
+        default="",
+        description="Address in MAIL FROM; empty is the null sender <>. Its domain must accept mail.",
+    )
+    smtp_concurrency: int = Field(default=200, ge=1, le=5000, description="SMTP sessions open at once, in all.")
+    site_connections: int = Field(default=5, ge=1, le=100, description="SMTP sessions open at once to one small site.")
+    session_addresses: int = Field(default=50, ge=1, le=1000, description="Addresses asked in one SMTP session.")
+    connect_timeout_seconds: float = Field(default=20.0, gt=0, le=300, description="Longest wait for a connection.")
+    reply_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=600, description="Longest wait for the reply to one SMTP command."
+    )
+    fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")
+
+    @field_validator("nameservers", "allowed_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("nameservers")
+    @classmethod
+    def _check_nameservers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            split_nameserver(entry)
+        return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            ipaddress.ip_network(entry, strict=False)
+        return value
+
+    @field_validator("mail_from", "helo_name")
+    @classmethod
+    def _check_command_text(cls, value: str) -> str:
+        value = value.strip()
+        if not value.isascii() or any(character <= " " or character in "<>\x7f" for character in value):
+            raise ValueError("must be printable ASCII without spaces or angle brackets")
+        return value
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @cached_property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """``allowed_networks``, parsed."""
+        return tuple(ipaddress.ip_network(entry, strict=False) for entry in self.allowed_networks)
+
+    @cached_property
+    def nameserver_endpoints(self) -> tuple[tuple[str, int], ...]:
+        """``nameservers`` as (ip, port)."""
+        return tuple(split_nameserver(entry) for entry in self.nameservers)
+
+    @property
+    def lake_dir(self) -> Path:
+        return self.state_dir / "lake"
+
+    @property
+    def inbox_dir(self) -> Path:
+        """Contact files put here are found by the Dagster sensor."""
+        return self.state_dir / "inbox"
+
+    @property
+    def lists_dir(self) -> Path:
+        """Where ``verified_list_files`` writes."""
+        return self.state_dir / "verified_lists"
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.state_dir / "postgres"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.state_dir / "dagster"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with ``overrides`` by field name on top.
+
+    Raises:
+        SettingsError: a value does not fit; the text names each variable, the fault and what would do.
+    """
+    try:
+        return Settings(**overrides)  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        faults = [_describe(fault["loc"], fault["msg"]) for fault in error.errors()]
+        raise SettingsError("\n".join(faults)) from None
+
+
+def split_nameserver(entry: str) -> tuple[str, int]:
+    """``("192.0.2.1", 53)`` from ``192.0.2.1``, ``192.0.2.1:53``, ``2001:db8::1`` or ``[2001:db8::1]:53``.
+
+    Raises:
+        ValueError: not an address, or not a port.
+    """
+    host, port = entry, str(DEFAULT_DNS_PORT)
+    if entry.startswith("["):
+        host, _, rest = entry[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif entry.count(":") == 1:
+        host, port = entry.split(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{entry!r} is not ip or ip:port")
+    try:
+        return str(ipaddress.ip_address(host)), int(port)
+    except ValueError:
+        raise ValueError(f"{entry!r} is not ip or ip:port") from None
+
+
+def default_state_dir() -> Path:
+    """``.ct_pipeline`` in the current folder, or ``/var/lib/ct_pipeline`` when root works below a private folder.
+
+    The embedded Postgres does not run as root; its own system user must be able to reach the state folder.
+    """
+    here = Path.cwd() / ".ct_pipeline"
+    if os.name == "posix" and os.geteuid() == 0 and private_parent(here) is not None:
+        return Path("/var/lib/ct_pipeline")
+    return here
+
+
+def private_parent(folder: Path) -> Path | None:
+    """The first folder above ``folder`` that other users may not enter, or None."""
+    for parent in reversed(folder.absolute().parents):
+        if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
+            return parent
+    return None
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else ""
+    field = Settings.model_fields.get(name)
+    what = f" It is: {field.description}" if field else ""
+    return f"CT_{name.upper()}: {message.removeprefix('Value error, ')}.{what}"

@@ -1,0 +1,1 @@
+"""Does this mailbox exist? The SMTP conversation, from planning to recorded reply."""

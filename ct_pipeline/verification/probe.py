@@ -1,0 +1,104 @@
+"""What was asked and what was answered: the records that the verifier leaves in the ledger."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ct_pipeline.vocabulary import Reason
+
+
+class Stage(StrEnum):
+    """Where in the session a reply, or the lack of one, occurred."""
+
+    CONNECT = "connect"  # TCP connect and greeting
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    MAIL = "mail"
+    RCPT = "rcpt"
+
+
+class ProbeKind(StrEnum):
+    MAILBOX = "mailbox"  # an address of the list
+    RANDOM = "random"  # a name that cannot exist: is the domain a catch-all?
+    CONTROL = "control"  # postmaster: does the domain tell names apart?
+    SESSION = "session"  # the host refused or failed before it was asked about an address
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply of a mail host, or its absence (``code`` 0, ``text`` says what happened).
+
+    ``text`` is all lines joined with newlines, without the codes, cleaned and bounded to 1000 characters.
+    """
+
+    stage: Stage
+    code: int
+    enhanced: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueAddress:
+    """An address whose turn has come."""
+
+    address_id: int
+    address: str
+    domain: str
+    attempt_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question and its reply, as it came. ``reason`` and ``rule`` are how it was read at the time."""
+
+    probe_id: int
+    session_id: int
+    kind: ProbeKind
+    address_id: int | None  # None unless kind is mailbox
+    domain: str
+    reply: Reply
+    reason: Reason
+    rule: str
+    asked_at: datetime
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One TCP connection, or the failed attempt at one."""
+
+    session_id: int
+    lane: str
+    site: str
+    mx_host: str
+    mx_address: str
+    helo_name: str
+    mail_from: str
+    started_at: datetime
+    ended_at: datetime
+    command_count: int
+    rcpt_count: int
+    is_tls: bool
+    outcome: str  # done | refused | lost | timeout | out_of_step | unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of a due address: when it is due again (None: answered) and the probe that says why."""
+
+    address_id: int
+    next_attempt_at: datetime | None
+    attempt_count: int
+    probe_id: int | None  # None when the domain answered for it (catch-all, no mail service)
+
+
+@dataclass(frozen=True, slots=True)
+class CatchAllFact:
+    """Whether a domain accepts every name, and whether it tells names apart at all (control probe)."""
+
+    domain: str
+    is_catch_all: bool
+    tells_apart: bool | None
+    probe_id: int | None
+    found_at: datetime
+    expires_at: datetime
