@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     reply_timeout_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Longest wait for the reply to one SMTP command."
     )
+    probe_forbidden: bool = Field(
+        default=False,
+        description="Probe also the providers whose own rules forbid it (probing = forbidden in providers.toml).",
+    )
     fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")
 
     @field_validator("nameservers", "allowed_networks", mode="before")

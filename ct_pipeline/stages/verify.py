@@ -1,0 +1,54 @@
+"""Ask the mail hosts about every due address of some lanes, and write down what they say.
+
+The work is resumable at any moment: what a host said is committed at least every second, addresses that were not asked
+stay due, and each lane is worked on by one process at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from ct_pipeline.settings import Settings
+from ct_pipeline.stages.domains import look_up_domains
+from ct_pipeline.stages.lane_worker import LaneWorkers
+from ct_pipeline.storage.due import lanes_due
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.verification.lane_summary import LaneSummary
+
+
+def verify_lanes(
+    settings: Settings, lanes: Sequence[str], on_commit: Callable[[int], None] = lambda _count: None
+) -> list[LaneSummary]:
+    """Run ``lanes`` to their end for now; one summary a lane, in the order they finished."""
+    return list(verify_lanes_iter(settings, lanes, on_commit))
+
+
+def verify_lanes_iter(
+    settings: Settings, lanes: Sequence[str], on_commit: Callable[[int], None] = lambda _count: None
+) -> Iterator[LaneSummary]:
+    """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
+
+    Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread while
+    the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits
+    what is known. ``on_commit`` is called with the number of addresses whose turn was just committed.
+
+    Raises:
+        LedgerUnavailableError: the database cannot be reached, or went away.
+    """
+    with open_ledger(settings) as conn:
+        busy = lanes_due(conn, datetime.now(UTC))
+    for lane in lanes:
+        if lane not in busy:
+            yield LaneSummary(lane)
+    mine = [lane for lane in lanes if lane in busy]
+    if not mine:
+        return
+    look_up_domains(settings)
+    workers = LaneWorkers(settings, on_commit)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(workers.start(mine))
+            while (summary := runner.run(workers.next_summary())) is not None:
+                yield summary
+        finally:
+            runner.run(workers.stop())

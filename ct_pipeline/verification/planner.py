@@ -1,0 +1,99 @@
+"""Which sites a lane's due addresses belong to, and within which limits they are asked. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ct_pipeline.domains.facts import DomainFacts, MxHost
+from ct_pipeline.domains.providers import Provider, Providers
+from ct_pipeline.verification.host_group import HostGroup
+from ct_pipeline.verification.probe import CatchAllFact, DueAddress
+from ct_pipeline.verification.questions import DomainQuestions, RandomProbe
+from ct_pipeline.verification.site_run import SitePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits toward a site that no provider row describes."""
+
+    site_connections: int
+    session_addresses: int
+    probe_forbidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """What to ask, by site, and which addresses are not asked at all because their provider's row says so."""
+
+    sites: list[SitePlan]
+    not_asked: list[DueAddress]
+
+
+def plan_lane(
+    lane: str,
+    due: Iterable[DueAddress],
+    facts: Mapping[str, DomainFacts],
+    catch_all: Mapping[str, CatchAllFact],
+    providers: Providers,
+    limits: Limits,
+) -> LanePlan:
+    """Group ``due`` by site and by the mail hosts they share. Addresses of domains without facts are left out."""
+    by_domain: dict[str, list[DueAddress]] = defaultdict(list)
+    for address in due:
+        by_domain[address.domain].append(address)
+    groups: dict[str, dict[tuple[MxHost, ...], list[DomainQuestions]]] = defaultdict(lambda: defaultdict(list))
+    site_provider: dict[str, str] = {}
+    not_asked: list[DueAddress] = []
+    for domain, addresses in by_domain.items():
+        known = facts.get(domain)
+        if known is None or not known.service.takes_mail:
+            continue
+        provider = providers.by_name.get(known.provider)
+        if not is_asked(provider, limits.probe_forbidden):
+            not_asked += addresses
+            continue
+        site_provider[known.site] = known.provider
+        groups[known.site][known.mx_hosts].append(_questions(domain, addresses, catch_all.get(domain), provider))
+    sites = [
+        _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
+    ]
+    return LanePlan(sites, not_asked)
+
+
+def is_asked(provider: Provider | None, probe_forbidden: bool) -> bool:
+    """Whether addresses of ``provider`` are probed: not where its rules forbid it, nor where the answer says nothing."""
+    if provider is None:
+        return True
+    return not provider.hides_answer and (probe_forbidden or provider.probing != "forbidden")
+
+
+def _questions(
+    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None
+) -> DomainQuestions:
+    never = provider is not None and provider.random_probe == "never"
+    return DomainQuestions(
+        domain,
+        addresses,
+        is_catch_all=fact.is_catch_all if fact else None,
+        tells_apart=fact.tells_apart if fact else None,
+        random_probe=RandomProbe.NEVER if never else RandomProbe.ALLOWED,
+    )
+
+
+def _site_plan(
+    site: str,
+    lane: str,
+    provider_name: str,
+    by_hosts: Mapping[tuple[MxHost, ...], list[DomainQuestions]],
+    providers: Providers,
+    limits: Limits,
+) -> SitePlan:
+    provider = providers.by_name.get(provider_name)
+    return SitePlan(
+        site=site,
+        lane=lane,
+        provider=provider_name,
+        connections=(provider.connections if provider else 0) or limits.site_connections,
+        session_addresses=(provider.session_addresses if provider else 0) or limits.session_addresses,
+        groups=tuple(HostGroup(hosts, domains) for hosts, domains in by_hosts.items()),
+    )
