@@ -1,0 +1,1 @@
+"""Strings become comparable addresses, or the reason why not; role words and domain suggestions (pure)."""
