@@ -33,7 +33,7 @@ ID_BLOCK = 1000
 
 
 class LaneWorkers:
-    """Runs lanes side by side. All methods are called from one loop, except none."""
+    """Runs lanes side by side, in one loop."""
 
     def __init__(self, settings: Settings, on_commit: Callable[[int], None]) -> None:
         self._settings = settings
@@ -82,7 +82,7 @@ class LaneWorkers:
         finally:
             self._exits.close()
 
-    # -- one lane --------------------------------------------------------------------------------------------------------
+    # -- one lane ---
 
     async def _run_lane(self, lane: str) -> LaneSummary:
         started = time.monotonic()
@@ -157,7 +157,7 @@ class LaneWorkers:
         rows = await asyncio.to_thread(due_counts, self._conn, datetime.now(UTC))
         summary.due_count = sum(row.due_now_count + row.due_later_count for row in rows if row.lane == lane)
 
-    # -- commits ---------------------------------------------------------------------------------------------------------
+    # -- commits ---
 
     async def _commit_regularly(self) -> None:
         while True:

@@ -28,8 +28,8 @@ def verify_lanes_iter(
 ) -> Iterator[LaneSummary]:
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
 
-    Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread while
-    the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits
+    Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread
+    while the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits
     what is known. ``on_commit`` is called with the number of addresses whose turn was just committed.
 
     Raises:

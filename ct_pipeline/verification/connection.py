@@ -217,10 +217,10 @@ class _ReplyProtocol(asyncio.Protocol):
             return
         try:
             self._replies += self._parser.feed(data[:_MAX_SEGMENT_BYTES])
-            if len(data) > _MAX_SEGMENT_BYTES:
-                raise NotSmtpError("more than any reply is long")
         except NotSmtpError as error:
             self._fault = error
+        if len(data) > _MAX_SEGMENT_BYTES:
+            self._fault = NotSmtpError("more than any reply is long")
         self._wake()
 
     def eof_received(self) -> bool:

@@ -3,9 +3,9 @@
 The danger is a host that sends one reply too many: from there on every reply would be taken for the answer to the next
 command, and a dead mailbox would read as accepted. So answers count only once they are **proven**: at a moment when the
 host has sent exactly one reply per command. That moment is the end of the session (QUIT answered by 221, or the
-connection closed with nothing surplus), and in long sessions a checkpoint about once a second: a NOOP whose reply cannot
-be one to RCPT (enhanced code 2.0.0), or else a second EHLO, whose reply repeats the first one's lines. A surplus reply
-voids everything since the last proof; those addresses stay due.
+connection closed with nothing surplus), and in long sessions a checkpoint about once a second: a NOOP whose reply
+cannot be one to RCPT (enhanced code 2.0.0), or else a second EHLO, whose reply repeats the first one's lines. A surplus
+reply voids everything since the last proof; those addresses stay due.
 
 Nothing here can send DATA: the commands are MAIL, RCPT, RSET, NOOP, EHLO and QUIT.
 """
@@ -196,7 +196,7 @@ class Dialogue:
         """QUIT has been sent: nothing more can be learnt but that nothing is surplus."""
         return self._waiting in (_Waiting.QUIT, _Waiting.END)
 
-    # -- replies ---------------------------------------------------------------------------------------------------
+    # -- replies ---
 
     def _receive_mail(self, raw: RawReply, now: datetime) -> None:
         if raw.code == 250:
@@ -239,7 +239,7 @@ class Dialogue:
         else:
             self._is_leaving = True  # undecided: the end of the session will tell
 
-    # -- commands --------------------------------------------------------------------------------------------------
+    # -- commands ---
 
     def _send(self, waiting: _Waiting, command: bytes, now: datetime | None = None) -> bytes:
         self._waiting = waiting
@@ -275,7 +275,7 @@ class Dialogue:
             return self._send(_Waiting.NOOP, b"NOOP")
         return self._send(_Waiting.EHLO, b"EHLO " + self.envelope.helo_name.encode("ascii"))
 
-    # -- answers ---------------------------------------------------------------------------------------------------
+    # -- answers ---
 
     def _answer(self, reply: Reply, now: datetime, reading: Reading | None = None) -> Answer:
         assert self._question is not None

@@ -21,7 +21,7 @@ class Observations:
 
 
 class Notebook:
-    """Collects observations between two commits. ``take_ids`` gives the next identifiers of ``session`` or ``probe``."""
+    """Collects observations between commits. ``take_ids`` gives the next identifiers of ``session`` or ``probe``."""
 
     def __init__(self, take_ids: Callable[[str], range]) -> None:
         self.page = Observations()

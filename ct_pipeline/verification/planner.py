@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ct_pipeline.domains.facts import DomainFacts, MxHost
-from ct_pipeline.domains.providers import Provider, Providers
+from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomProbe
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
-from ct_pipeline.verification.questions import DomainQuestions, RandomProbe
+from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.site_run import SitePlan
 
 
@@ -48,7 +48,7 @@ def plan_lane(
         known = facts.get(domain)
         if known is None or not known.service.takes_mail:
             continue
-        provider = providers.by_name.get(known.provider)
+        provider = providers.named(known.provider)
         if not is_asked(provider, limits.probe_forbidden):
             not_asked += addresses
             continue
@@ -61,22 +61,21 @@ def plan_lane(
 
 
 def is_asked(provider: Provider | None, probe_forbidden: bool) -> bool:
-    """Whether addresses of ``provider`` are probed: not where its rules forbid it, nor where the answer says nothing."""
+    """Whether addresses of ``provider`` are probed: not where its rules forbid it, nor where answers say nothing."""
     if provider is None:
         return True
-    return not provider.hides_answer and (probe_forbidden or provider.probing != "forbidden")
+    return not provider.hides_answer and (probe_forbidden or provider.probing is not Probing.FORBIDDEN)
 
 
 def _questions(
     domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None
 ) -> DomainQuestions:
-    never = provider is not None and provider.random_probe == "never"
     return DomainQuestions(
         domain,
         addresses,
         is_catch_all=fact.is_catch_all if fact else None,
         tells_apart=fact.tells_apart if fact else None,
-        random_probe=RandomProbe.NEVER if never else RandomProbe.ALLOWED,
+        random_probe=provider.random_probe if provider else RandomProbe.SAME_SESSION,
     )
 
 
@@ -88,7 +87,7 @@ def _site_plan(
     providers: Providers,
     limits: Limits,
 ) -> SitePlan:
-    provider = providers.by_name.get(provider_name)
+    provider = providers.named(provider_name)
     return SitePlan(
         site=site,
         lane=lane,

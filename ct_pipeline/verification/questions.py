@@ -10,8 +10,8 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
+from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.vocabulary import About, Reason
@@ -29,13 +29,6 @@ class Question:
     due: DueAddress | None = None
 
 
-class RandomProbe(Enum):
-    """Whether a provider's domains may be asked about a name that cannot exist."""
-
-    ALLOWED = "allowed"
-    NEVER = "never"
-
-
 class DomainQuestions:
     """The questions that one domain's due addresses call for."""
 
@@ -46,7 +39,7 @@ class DomainQuestions:
         *,
         is_catch_all: bool | None = None,
         tells_apart: bool | None = None,
-        random_probe: RandomProbe = RandomProbe.ALLOWED,
+        random_probe: RandomProbe = RandomProbe.SAME_SESSION,
     ) -> None:
         self.domain = domain
         self.is_catch_all = is_catch_all
@@ -73,6 +66,12 @@ class DomainQuestions:
     def is_over(self) -> bool:
         """The domain has been settled as a whole: what still waits is not asked."""
         return self.is_catch_all is True or self.stopped_by is not None
+
+    @property
+    def wants_own_session(self) -> bool:
+        """The next question is a made-up name, and the provider punishes sessions that ask for one."""
+        is_random = bool(self._wants) and self._wants[0] is ProbeKind.RANDOM
+        return is_random and self._random_probe is RandomProbe.OWN_SESSION
 
     def next(self) -> Question | None:
         """The next question, or None when there is none now (over, all asked, or the first answer is awaited)."""

@@ -97,7 +97,7 @@ class SiteRun:
                 return group
         return None
 
-    # -- one session ---------------------------------------------------------------------------------------------------
+    # -- one session ---
 
     async def _session(self, group: HostGroup) -> None:
         try:
@@ -203,7 +203,7 @@ class SiteRun:
             for domain in closed.domains:
                 self._books.postpone(domain, refusal.reading, probe_id, self.around.clock())
 
-    # -- small things --------------------------------------------------------------------------------------------------
+    # -- small things ---
 
     def _read(self, reply: Reply) -> Reading:
         return self.around.read(reply, self.plan.provider)
@@ -262,15 +262,24 @@ class _SessionQuestions:
         self._may_ask = may_ask
         self._claimed: dict[str, DomainQuestions] = {}
         self._current: DomainQuestions | None = None
+        self._has_asked = False
+        self._is_spent = False
 
     def next_question(self) -> Question | None:
-        if self._group.is_closed or not self._may_ask():
+        if self._is_spent or self._group.is_closed or not self._may_ask():
             return None
         if self._current is None or not self._current.open_count:
             self._current = self._group.claim()
             if self._current is not None:
                 self._claimed[self._current.domain] = self._current
-        return self._current.next() if self._current else None
+        if self._current is None:
+            return None
+        if self._current.wants_own_session:
+            self._is_spent = True
+            if self._has_asked:
+                return None  # the next session begins with this question, and asks nothing else
+        self._has_asked = True
+        return self._current.next()
 
     def receive(self, question: Question, reading: Reading) -> None:
         self._claimed[question.domain].receive(question, reading)

@@ -1,0 +1,148 @@
+"""Take a contact file into the lake, then its addresses into the ledger."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from ct_pipeline.addresses.normalize import normalize
+from ct_pipeline.addresses.role import role_mask
+from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domain
+from ct_pipeline.domains.providers import load_providers
+from ct_pipeline.from_clevertap.contact_files import SetAsideRow, describe_contact_file, read_contact_file
+from ct_pipeline.settings import Settings
+from ct_pipeline.storage.addresses import take_up
+from ct_pipeline.storage.lake import Lake
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.pulls import Pull, find_pull, mark_taken_up, pull, pulls_not_taken_up, record_pull
+
+BATCH_ROWS = 100_000
+FREQUENT_DOMAINS = 200  # of the list itself: a slip of the finger is far rarer than what it meant
+FREQUENT_SHARE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFilePull:
+    """A contact file in the lake. ``was_known``: the same file had been taken in before, and is not stored twice."""
+
+    pull_id: int
+    source_name: str
+    email_column: str
+    row_count: int
+    set_aside_count: int
+    set_aside: list[SetAsideRow]  # the first thousand
+    was_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizeSummary:
+    """What taking up the waiting pulls came to. ``unusable`` counts rows by syntax reason."""
+
+    pull_count: int
+    row_count: int
+    new_address_count: int
+    unusable: dict[str, int]
+
+
+def take_in_contact_file(settings: Settings, path: Path, audience: str | None = None) -> ContactFilePull:
+    """Store the rows of ``path`` as a pull of ``audience`` (default: the file's name) in the lake and the ledger.
+
+    Raises:
+        ContactFileError: the file cannot be read, or has no column of email addresses.
+        LedgerUnavailableError: the database does not answer.
+    """
+    now = datetime.now(UTC)
+    audience = audience or path.name
+    with open_ledger(settings) as conn:
+        shape = describe_contact_file(path)
+        sha256 = _digest(path)
+        known = find_pull(conn, sha256, audience)
+        if known is not None:
+            return _summary(known, [], was_known=True)
+        stored = Lake(settings.lake_dir).write_pull(f"{sha256[:16]}-{now:%Y%m%dT%H%M%S}", read_contact_file(path))
+        pull_id = record_pull(
+            conn,
+            audience=audience,
+            kind="contact_file",
+            source_name=path.name,
+            sha256=sha256,
+            lake_path=str(stored.path),
+            row_count=stored.row_count,
+            set_aside_count=stored.set_aside_count,
+            email_column=shape.email_column,
+            columns=shape.as_json(),
+            now=now,
+        )
+        return _summary(pull(conn, pull_id), stored.set_aside, was_known=False)
+
+
+def normalize_new_pulls(settings: Settings, on_rows: Callable[[int], None] = lambda _count: None) -> NormalizeSummary:
+    """Normalize every pull that has not been taken up yet; addresses without a fresh answer become due."""
+    pull_count = rows = new = 0
+    unusable: dict[str, int] = {}
+    with open_ledger(settings) as conn:
+        for waiting in pulls_not_taken_up(conn):
+            known = _known_domains(settings, waiting)
+            for frame in Lake(settings.lake_dir).iterate_pull(Path(waiting.lake_path), BATCH_ROWS):
+                batch = normalized_batch(frame, known)
+                taken = take_up(conn, waiting.pull_id, batch, datetime.now(UTC), fresh_for_days=settings.fresh_for_days)
+                rows += frame.height
+                new += taken.new_address_count
+                for reason, count in batch.drop_nulls("syntax_reason")["syntax_reason"].value_counts().iter_rows():
+                    unusable[reason] = unusable.get(reason, 0) + count
+                on_rows(frame.height)
+            mark_taken_up(conn, waiting.pull_id, datetime.now(UTC))
+            pull_count += 1
+    return NormalizeSummary(pull_count, rows, new, unusable)
+
+
+def normalized_batch(rows: pl.DataFrame, known: KnownDomains) -> pl.DataFrame:
+    """``rows`` (row_number i64, raw_email str) with address, local_part, domain, syntax_reason, is_role and
+    suggested_email."""
+    batch = pl.concat([rows.select("row_number"), normalize(rows["raw_email"])], how="horizontal")
+    domains = batch["domain"].drop_nulls().unique().to_list()
+    suggested = {domain: better for domain in domains if (better := suggest_domain(domain, known)) is not None}
+    better = pl.col("domain").replace_strict(suggested, default=None, return_dtype=pl.String)
+    return batch.with_columns(
+        role_mask(batch["local_part"]).fill_null(value=False).alias("is_role"),
+        (pl.col("local_part") + "@" + better).alias("suggested_email"),
+    )
+
+
+def _known_domains(settings: Settings, waiting: Pull) -> KnownDomains:
+    """Free-mail domains, and those that make up a fair share of the pull itself."""
+    domain = pl.col("raw_email").str.to_lowercase().str.extract(r"@([a-z0-9.-]+\.[a-z]{2,})\W*$")
+    counts = (
+        Lake(settings.lake_dir)
+        .scan_pull(Path(waiting.lake_path))
+        .select(domain.alias("domain"))
+        .drop_nulls()
+        .group_by("domain")
+        .len()
+        .sort("len", descending=True)
+        .limit(FREQUENT_DOMAINS)
+        .collect()
+    )
+    least = max(5, waiting.row_count * FREQUENT_SHARE)
+    frequent = counts.filter(pl.col("len") >= least)["domain"].to_list()
+    return KnownDomains.build([*load_providers().free_domains(), *frequent])
+
+
+def _summary(known: Pull, set_aside: list[SetAsideRow], *, was_known: bool) -> ContactFilePull:
+    return ContactFilePull(
+        pull_id=known.pull_id,
+        source_name=known.source_name,
+        email_column=known.email_column,
+        row_count=known.row_count,
+        set_aside_count=known.set_aside_count,
+        set_aside=set_aside,
+        was_known=was_known,
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

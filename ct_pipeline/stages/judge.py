@@ -1,0 +1,112 @@
+"""Judge every address whose evidence or rules have changed. Sends nothing to anyone."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ct_pipeline.domains.providers import Provider, Providers, load_providers
+from ct_pipeline.settings import Settings
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.verdicts import EvidenceRow, evidence_of, keep_verdicts, unjudged_evidence
+from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
+from ct_pipeline.verdicts.verdict import Verdict
+from ct_pipeline.verification.planner import is_asked
+from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.replies import ReplyReader
+from ct_pipeline.vocabulary import About, Reason
+
+BATCH_ADDRESSES = 20_000
+
+
+@dataclass(slots=True)
+class JudgeSummary:
+    """What was judged: addresses by status and by reason."""
+
+    judged_count: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    rules_version: str = ""
+    seconds: float = 0.0
+
+
+def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda _count: None) -> JudgeSummary:
+    """Judge in batches until no address has unjudged evidence or a verdict of other rules."""
+    started = time.monotonic()
+    bench = _Bench(settings)
+    summary = JudgeSummary(rules_version=bench.rules_version)
+    with open_ledger(settings) as conn:
+        while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
+            verdicts = bench.judge(rows)
+            keep_verdicts(conn, verdicts)
+            summary.judged_count += len(verdicts)
+            summary.statuses.update(verdict.status.value for verdict in verdicts)
+            summary.reasons.update(verdict.reason.value for verdict in verdicts)
+            on_commit(len(verdicts))
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
+    """The verdicts on ``addresses`` (normalized) as the evidence stands, in that order; stored as well."""
+    with open_ledger(settings) as conn:
+        verdicts = _Bench(settings).judge(evidence_of(conn, addresses))
+        keep_verdicts(conn, verdicts)
+    by_address = {verdict.address: verdict for verdict in verdicts}
+    return [by_address[address] for address in addresses if address in by_address]
+
+
+class _Bench:
+    """Reads recorded replies with today's rules and judges."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._probe_forbidden = settings.probe_forbidden
+        self._reader = ReplyReader.load()
+        self._providers: Providers = load_providers()
+        self.rules_version = f"{self._reader.version}-{JUDGE_VERSION}"
+
+    def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
+        now = datetime.now(UTC)
+        return [judge(self._evidence(row), self.rules_version, now) for row in rows]
+
+    def _evidence(self, row: EvidenceRow) -> Evidence:
+        return Evidence(
+            address_id=row.address_id,
+            address=row.address,
+            syntax_reason=Reason(row.syntax_reason) if row.syntax_reason else None,
+            is_role=row.is_role,
+            suggested_email=row.suggested_email,
+            mail_service=row.mail_service,
+            dns_detail=row.dns_detail,
+            provider=row.provider,
+            mx_record=row.mx_record,
+            is_disposable=row.is_disposable,
+            is_free=row.is_free,
+            domain_looked_up_at=row.domain_looked_up_at,
+            reading=self._reading(row),
+            smtp_code=row.code,
+            smtp_enhanced=row.enhanced,
+            smtp_text=row.text,
+            asked_at=row.asked_at,
+            attempt_count=row.attempt_count,
+            next_attempt_at=row.next_attempt_at,
+            is_catch_all=row.is_catch_all,
+            tells_apart=row.tells_apart,
+            catch_all_found_at=row.catch_all_found_at,
+        )
+
+    def _reading(self, row: EvidenceRow) -> Reading | None:
+        provider = self._providers.named(row.provider)
+        if provider is not None and not is_asked(provider, self._probe_forbidden):
+            return _unasked(provider)
+        if row.stage is None or row.code is None:
+            return None
+        return self._reader.read(Reply(Stage(row.stage), row.code, row.enhanced, row.text or ""), row.provider)
+
+
+def _unasked(provider: Provider) -> Reading:
+    if provider.hides_answer:
+        return Reading(Reason.PROVIDER_HIDES_ANSWER, About.UNCLEAR, f"providers.toml:{provider.name}:hides_answer")
+    return Reading(Reason.PROVIDER_FORBIDS_PROBING, About.UNCLEAR, f"providers.toml:{provider.name}:probing")

@@ -1,0 +1,57 @@
+"""Runs the engine against hosts on loopback without a ledger: what it observed is read off the notebook."""
+
+import asyncio
+from collections.abc import Iterable
+from itertools import count
+
+from ct_pipeline.domains.facts import MxHost
+from ct_pipeline.verification.connection import Timeouts
+from ct_pipeline.verification.dialogue import Envelope
+from ct_pipeline.verification.host_group import HostGroup
+from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.probe import DueAddress, ProbeKind
+from ct_pipeline.verification.questions import DomainQuestions
+from ct_pipeline.verification.replies import ReplyReader
+from ct_pipeline.verification.site_run import SitePlan, SiteRun, Surroundings
+
+READER = ReplyReader.load()
+
+
+def notebook() -> Notebook:
+    numbers = count(1)
+    return Notebook(lambda _what: range(first := next(numbers) * 1000, first + 1000))
+
+
+def domain(name: str, locals_: Iterable[str], **known: bool) -> DomainQuestions:
+    """The questions of ``name`` for the given local parts; identifiers count from 1."""
+    due = [DueAddress(number, f"{local}@{name}", name, 0) for number, local in enumerate(locals_, start=1)]
+    return DomainQuestions(name, due, is_catch_all=known.get("is_catch_all"), tells_apart=known.get("tells_apart"))
+
+
+async def ask(
+    port: int,
+    *domains: DomainQuestions,
+    addresses: tuple[str, ...] = ("127.0.0.1",),
+    connections: int = 1,
+    session_addresses: int = 50,
+    timeouts: Timeouts = Timeouts(connect=2.0, reply=2.0),
+) -> tuple[SiteRun, Observations]:
+    """One site run to its end."""
+    hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))
+    plan = SitePlan("host.test", "small-00", "", connections, session_addresses, (HostGroup(hosts, domains),))
+    around = Surroundings(
+        Envelope("prober.test", "probe@prober.test"), port, timeouts, asyncio.Semaphore(50), READER.read
+    )
+    run = SiteRun(plan, around, notebook())
+    await run.run()
+    return run, run.notebook.tear_off()
+
+
+def reasons(page: Observations) -> dict[int, str]:
+    """The last reading of each address of the list."""
+    return {p.address_id: p.reason.value for p in page.probes if p.kind is ProbeKind.MAILBOX and p.address_id}
+
+
+def finished(page: Observations) -> set[int]:
+    """The addresses that are not due any more."""
+    return {turn.address_id for turn in page.turns if turn.next_attempt_at is None}
