@@ -1,0 +1,1 @@
+"""Profiles come in: contact files, and later the API's pulls."""

@@ -1,0 +1,1 @@
+"""Decisions go back: verified list files, and later the writes to CleverTap."""

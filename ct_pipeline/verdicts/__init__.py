@@ -1,0 +1,1 @@
+"""Evidence in, verdict out: judge, wording, list columns (pure)."""
