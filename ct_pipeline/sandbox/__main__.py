@@ -1,0 +1,107 @@
+"""``python -m ct_pipeline.sandbox``: run the sandbox until it is interrupted.
+
+Prints the CT_ variables that point a pipeline at it, then one line that begins with ``sandbox ready``.
+"""
+
+import argparse
+import asyncio
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from ct_pipeline.errors import SettingsError
+from ct_pipeline.sandbox.contact_file import write_contact_file
+from ct_pipeline.sandbox.internet import DNS_ADDRESS, DNS_PORT, GREYLIST_SECONDS, SMTP_PORT, Sandbox
+from ct_pipeline.sandbox.population import PACKAGED_FOLDER
+from ct_pipeline.settings import split_nameserver
+
+READY = "sandbox ready"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 when it was interrupted, 2 when it could not start."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(options))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+async def _run(options: argparse.Namespace) -> None:
+    interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    if options.until_stdin_ends:
+        asyncio.get_running_loop().add_reader(sys.stdin, interrupted.set)
+    address, port = options.dns
+    sandbox = Sandbox(
+        folder=options.folder,
+        smtp_port=options.smtp_port,
+        dns_address=address,
+        dns_port=port,
+        log_path=options.log,
+        greylist_seconds=options.greylist_seconds,
+    )
+    if options.contacts:
+        write_contact_file(options.contacts, options.folder)
+    async with sandbox:
+        for name, value in sandbox.environment.items():
+            _say(f"export {name}={shlex.quote(value)}")
+        _say(
+            f"{READY}: {sandbox.machine_count} mail hosts on port {sandbox.smtp_port}, DNS on {sandbox.nameserver}, "
+            f"{len(sandbox.inhabitants.domains)} domains, {len(sandbox.inhabitants.mailboxes)} mailboxes. "
+            "Ctrl-C ends it."
+        )
+        await interrupted.wait()
+    _say(
+        f"sandbox ended: {sandbox.command_count('CONNECT')} sessions, {sandbox.command_count('RCPT')} recipients "
+        f"asked, {sandbox.data_offences} attempts to send a message"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ct_pipeline.sandbox",
+        description="A small internet on loopback: DNS, mail hosts and a population with known truth.",
+    )
+    parser.add_argument("--smtp-port", type=int, default=SMTP_PORT, help="port of all mail hosts; 0: any (%(default)s)")
+    parser.add_argument(
+        "--dns",
+        type=_dns_endpoint,
+        default=(DNS_ADDRESS, DNS_PORT),
+        metavar="IP:PORT",
+        help=f"where the DNS server listens; port 0: any ({DNS_ADDRESS}:{DNS_PORT})",
+    )
+    parser.add_argument("--log", type=Path, help="append every SMTP command to this file, one JSON object per line")
+    parser.add_argument(
+        "--greylist-seconds", type=float, default=GREYLIST_SECONDS, help="wait of greylisting hosts (%(default)s)"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=PACKAGED_FOLDER,
+        help="hosts.csv, domains.csv and population.csv of another internet",
+    )
+    parser.add_argument("--contacts", type=Path, help="also write the population to this CSV as a contact file")
+    parser.add_argument(
+        "--until-stdin-ends", action="store_true", help="end with standard input, so with the program that started us"
+    )
+    return parser
+
+
+def _dns_endpoint(text: str) -> tuple[str, int]:
+    if text.endswith(":0"):  # a free port; no nameserver setting would allow it
+        return split_nameserver(text[:-1] + "1")[0], 0
+    return split_nameserver(text)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""When a verdict is right."""
+
+import pytest
+
+from ct_pipeline.sandbox.grading import Grade, grade
+from ct_pipeline.sandbox.population import Mailbox
+from ct_pipeline.vocabulary import Reason, Status
+
+GONE = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAILBOX_NOT_FOUND)
+BRIMFUL = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAILBOX_FULL)
+BLOCKED = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=False)
+
+
+@pytest.mark.parametrize(
+    ("truth", "status", "reason", "expected"),
+    [
+        (Mailbox("a@x.test"), "valid", "accepted", Grade.RIGHT),
+        (Mailbox("a@x.test"), "invalid", "mailbox_not_found", Grade.WRONG),
+        (Mailbox("a@x.test"), "unknown", "greylisted", Grade.WRONG),
+        (GONE, "invalid", "mailbox_disabled", Grade.RIGHT),
+        (GONE, "invalid", "mailbox_full", Grade.WRONG),
+        (BRIMFUL, "invalid", "mailbox_full", Grade.RIGHT),
+        (BRIMFUL, "invalid", "mailbox_not_found", Grade.WRONG),
+        (BLOCKED, "unknown", "rate_limited", Grade.UNDECIDABLE),
+        (BLOCKED, "invalid", "mailbox_not_found", Grade.WRONG),
+        (BLOCKED, "valid", "accepted", Grade.WRONG),
+    ],
+)
+def test_grade(truth, status, reason, expected):
+    assert grade(truth, status, reason) is expected
