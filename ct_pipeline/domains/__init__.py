@@ -1,0 +1,1 @@
+"""What is known of each mail domain: facts, look-up, providers, lanes."""
