@@ -1,0 +1,55 @@
+"""NSD, a real authoritative name server, with the zone ``test`` that leads to the mail servers."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ct_pipeline_tests.real_servers.real_server import program, running
+
+CONFIGURATION = """\
+server:
+    ip-address: {address}@{port}
+    username: ""
+    server-count: 1
+    database: ""
+    zonesdir: "{folder}"
+    pidfile: "{folder}/nsd.pid"
+    xfrdfile: "{folder}/xfrd.state"
+    zonelistfile: "{folder}/zone.list"
+    xfrdir: "{folder}"
+    logfile: "{folder}/log"
+remote-control:
+    control-enable: no
+zone:
+    name: "test"
+    zonefile: "test.zone"
+"""
+
+# Beside the mail servers' domains: the prober's own name, and domains that take no mail.
+ZONE_HEAD = """\
+$ORIGIN test.
+$TTL 3600
+@        SOA   ns hostmaster 1 3600 600 604800 300
+@        NS    ns
+ns       A     {address}
+prober   A     127.0.0.1
+prober   MX    10 prober
+null-mx  MX    0 .
+no-mail  TXT   "a domain without mail"
+"""
+
+
+@contextlib.contextmanager
+def running_nsd(folder: Path, address: str, port: int, mail_hosts: Mapping[str, str]) -> Iterator[str]:
+    """The name server as ``ip:port``. ``mail_hosts`` maps a domain, ``exim.test``, to its MX host's address."""
+    zone = ZONE_HEAD.format(address=address)
+    for domain, host_address in mail_hosts.items():
+        name = domain.removesuffix(".test")
+        zone += f"{name} MX 10 mx.{name}\nmx.{name} A {host_address}\n"
+    (folder / "test.zone").write_text(zone)
+    configuration = folder / "nsd.conf"
+    configuration.write_text(CONFIGURATION.format(folder=folder, address=address, port=port))
+    with running(
+        [program("nsd"), "-d", "-c", configuration], output=folder / "output", endpoint=(address, port), greeting=b""
+    ):
+        yield f"{address}:{port}"
