@@ -5,7 +5,7 @@ stay due, and each lane is worked on by one process at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
 from ct_pipeline.settings import Settings
@@ -25,7 +25,7 @@ def verify_lanes(
 
 def verify_lanes_iter(
     settings: Settings, lanes: Sequence[str], on_commit: Callable[[int], None] = lambda _count: None
-) -> Iterator[LaneSummary]:
+) -> Generator[LaneSummary, None, None]:
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
 
     Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread

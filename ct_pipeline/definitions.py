@@ -1,0 +1,33 @@
+"""Everything that Dagster shows, listed in the order of the data's way."""
+
+import dagster as dg
+
+from ct_pipeline.orchestration.assets.domains import domain_facts
+from ct_pipeline.orchestration.assets.intake import contact_files, normalized_emails
+from ct_pipeline.orchestration.assets.lists import verified_list_files
+from ct_pipeline.orchestration.assets.verdicts import email_verdicts
+from ct_pipeline.orchestration.assets.verification import smtp_verification
+from ct_pipeline.orchestration.jobs import all_jobs
+from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.sensors import all_sensors
+
+
+def build_defs(*, deployment: Deployment | None = None) -> dg.Definitions:
+    """The code location. ``deployment`` lets tests and labs work in another state folder."""
+    return dg.Definitions(
+        assets=[
+            contact_files,
+            normalized_emails,
+            domain_facts,
+            smtp_verification,  # mailbox_probes and catch_all_facts
+            email_verdicts,
+            verified_list_files,
+        ],
+        jobs=all_jobs,
+        sensors=all_sensors,
+        resources={"deployment": deployment or Deployment()},
+        executor=dg.in_process_executor,  # also for runs that a click on an asset starts
+    )
+
+
+defs = build_defs()
