@@ -146,11 +146,11 @@ DISPOSABLE = (
 )
 
 TYPOS = (
-    ("gmial.com", "gmail.com"),
+    ("gamil.com", "gmail.com"),
     ("gmal.com", "gmail.com"),
     ("gmail.con", "gmail.com"),
     ("yaho.com", "yahoo.com"),
-    ("hotmial.com", "hotmail.com"),
+    ("hotmal.com", "hotmail.com"),
     ("outlok.com", "outlook.com"),
     ("iclod.com", "icloud.com"),
 )
