@@ -24,8 +24,9 @@ class UnusableError(Exception):
 def printable_key(raw: str) -> str:
     """``raw`` trimmed, printable and at most ``KEY_MAX_CHARS`` long, so that it can be stored, shown and be a key.
 
-    Characters that do not print are written as ``\\x0a``, ``\\u200b`` or ``\\U000e0001``, a backslash as two. Of a
-    longer text the head is kept and a digest of the whole added, so that different texts keep different keys.
+    Characters that do not print, and the backslash, are written as ``\\x0a``, ``\\u200b`` or ``\\U000e0001``. (A usable
+    address has a backslash only before another one or a quote, so no key of an unusable string equals it.) Of a longer
+    text the head is kept and a digest of the whole added, so that different texts keep different keys.
     """
     text = raw.strip(WHITESPACE)
     if not text.isprintable() or "\\" in text:
@@ -37,9 +38,7 @@ def printable_key(raw: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
+    if character.isprintable() and character != "\\":
         return character
     code = ord(character)
     if code <= 0xFF:

@@ -58,7 +58,7 @@ def _legible(text: str) -> str:
 
 def _without_one_layer(text: str) -> str:
     if text.endswith(">") and "<" in text:
-        return text[text.rindex("<") + 1 : -1]
+        return text[text.rindex("<") + 1 :].rstrip(">")
     if text[:7].lower() == "mailto:":
         # RFC 6068: header fields begin at the first question mark; the rest is percent-encoded UTF-8
         return _legible(unquote(text[7:].partition("?")[0]))

@@ -76,9 +76,8 @@ def main() -> None:
         usable += frame.get_column("syntax_reason").null_count()
         print(f"  {start + len(cells):>12,} rows   peak RSS {peak_mib():,.0f} MiB")
     print(f"{rows:,} rows, {usable:,} usable, in {seconds:.2f} s: {rows / seconds:,.0f} rows/s")
-    print(
-        f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, polars {pl.__version__}"
-    )
+    versions = f"Python {platform.python_version()}, polars {pl.__version__}"
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, {versions}")
     print(f"command: {' '.join(sys.orig_argv)}")
 
 
