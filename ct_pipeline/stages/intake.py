@@ -1,9 +1,8 @@
 """Take a contact file into the lake, then its addresses into the ledger."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +11,11 @@ from ct_pipeline.addresses.normalize import normalize
 from ct_pipeline.addresses.role import role_mask
 from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domain
 from ct_pipeline.domains.providers import load_providers
-from ct_pipeline.from_clevertap.contact_files import SetAsideRow, describe_contact_file, read_contact_file
+from ct_pipeline.from_clevertap.contact_files import describe_contact_file, read_contact_file
+from ct_pipeline.from_clevertap.contact_rows import SetAsideRow
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.addresses import take_up
-from ct_pipeline.storage.lake import Lake
+from ct_pipeline.storage.lake import Lake, file_sha256
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import Pull, find_pull, mark_taken_up, pull, pulls_not_taken_up, record_pull
 
@@ -58,11 +58,13 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
     audience = audience or path.name
     with open_ledger(settings) as conn:
         shape = describe_contact_file(path)
-        sha256 = _digest(path)
+        sha256 = file_sha256(path)
         known = find_pull(conn, sha256, audience)
         if known is not None:
             return _summary(known, [], was_known=True)
-        stored = Lake(settings.lake_dir).write_pull(f"{sha256[:16]}-{now:%Y%m%dT%H%M%S}", read_contact_file(path))
+        stored = Lake(settings.lake_dir).write_pull(
+            f"{sha256[:16]}-{now:%Y%m%dT%H%M%S}", read_contact_file(path, shape)
+        )
         pull_id = record_pull(
             conn,
             audience=audience,
@@ -73,22 +75,25 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
             row_count=stored.row_count,
             set_aside_count=stored.set_aside_count,
             email_column=shape.email_column,
-            columns=shape.as_json(),
+            columns=shape.to_json(),
             now=now,
         )
-        return _summary(pull(conn, pull_id), stored.set_aside, was_known=False)
+        recorded = pull(conn, pull_id)
+        assert recorded is not None
+        return _summary(recorded, stored.set_aside, was_known=False)
 
 
 def normalize_new_pulls(settings: Settings, on_rows: Callable[[int], None] = lambda _count: None) -> NormalizeSummary:
     """Normalize every pull that has not been taken up yet; addresses without a fresh answer become due."""
     pull_count = rows = new = 0
     unusable: dict[str, int] = {}
+    fresh_for = timedelta(days=settings.fresh_for_days)
     with open_ledger(settings) as conn:
         for waiting in pulls_not_taken_up(conn):
             known = _known_domains(settings, waiting)
-            for frame in Lake(settings.lake_dir).iterate_pull(Path(waiting.lake_path), BATCH_ROWS):
+            for frame in Lake(settings.lake_dir).iterate_pull(waiting.lake_path, BATCH_ROWS):
                 batch = normalized_batch(frame, known)
-                taken = take_up(conn, waiting.pull_id, batch, datetime.now(UTC), fresh_for_days=settings.fresh_for_days)
+                taken = take_up(conn, waiting.pull_id, waiting.audience, batch, datetime.now(UTC), fresh_for)
                 rows += frame.height
                 new += taken.new_address_count
                 for reason, count in batch.drop_nulls("syntax_reason")["syntax_reason"].value_counts().iter_rows():
@@ -117,7 +122,7 @@ def _known_domains(settings: Settings, waiting: Pull) -> KnownDomains:
     domain = pl.col("raw_email").str.to_lowercase().str.extract(r"@([a-z0-9.-]+\.[a-z]{2,})\W*$")
     counts = (
         Lake(settings.lake_dir)
-        .scan_pull(Path(waiting.lake_path))
+        .scan_pull(waiting.lake_path)
         .select(domain.alias("domain"))
         .drop_nulls()
         .group_by("domain")
@@ -141,8 +146,3 @@ def _summary(known: Pull, set_aside: list[SetAsideRow], *, was_known: bool) -> C
         set_aside=set_aside,
         was_known=was_known,
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from ct_pipeline.verdicts.evidence import Evidence, Reading
 from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.planner import is_asked
-from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.probe import Reply
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.vocabulary import About, Reason
 
@@ -40,7 +40,7 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
     with open_ledger(settings) as conn:
         while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
             verdicts = bench.judge(rows)
-            keep_verdicts(conn, verdicts)
+            keep_verdicts(conn, verdicts, rows)
             summary.judged_count += len(verdicts)
             summary.statuses.update(verdict.status.value for verdict in verdicts)
             summary.reasons.update(verdict.reason.value for verdict in verdicts)
@@ -52,8 +52,9 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
 def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     """The verdicts on ``addresses`` (normalized) as the evidence stands, in that order; stored as well."""
     with open_ledger(settings) as conn:
-        verdicts = _Bench(settings).judge(evidence_of(conn, addresses))
-        keep_verdicts(conn, verdicts)
+        rows = evidence_of(conn, addresses)
+        verdicts = _Bench(settings).judge(rows)
+        keep_verdicts(conn, verdicts, rows)
     by_address = {verdict.address: verdict for verdict in verdicts}
     return [by_address[address] for address in addresses if address in by_address]
 
@@ -75,7 +76,7 @@ class _Bench:
         return Evidence(
             address_id=row.address_id,
             address=row.address,
-            syntax_reason=Reason(row.syntax_reason) if row.syntax_reason else None,
+            syntax_reason=row.syntax_reason,
             is_role=row.is_role,
             suggested_email=row.suggested_email,
             mail_service=row.mail_service,
@@ -86,9 +87,9 @@ class _Bench:
             is_free=row.is_free,
             domain_looked_up_at=row.domain_looked_up_at,
             reading=self._reading(row),
-            smtp_code=row.code,
-            smtp_enhanced=row.enhanced,
-            smtp_text=row.text,
+            smtp_code=row.smtp_code,
+            smtp_enhanced=row.smtp_enhanced,
+            smtp_text=row.smtp_text,
             asked_at=row.asked_at,
             attempt_count=row.attempt_count,
             next_attempt_at=row.next_attempt_at,
@@ -101,9 +102,11 @@ class _Bench:
         provider = self._providers.named(row.provider)
         if provider is not None and not is_asked(provider, self._probe_forbidden):
             return _unasked(provider)
-        if row.stage is None or row.code is None:
+        if row.smtp_stage is None or row.smtp_code is None:
             return None
-        return self._reader.read(Reply(Stage(row.stage), row.code, row.enhanced, row.text or ""), row.provider)
+        return self._reader.read(
+            Reply(row.smtp_stage, row.smtp_code, row.smtp_enhanced, row.smtp_text or ""), row.provider
+        )
 
 
 def _unasked(provider: Provider) -> Reading:

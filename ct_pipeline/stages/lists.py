@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ct_pipeline.from_clevertap.contact_files import ContactFileShape
+from ct_pipeline.from_clevertap.contact_rows import ContactFileShape
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.lake import Lake
 from ct_pipeline.storage.ledger import open_ledger
@@ -20,12 +20,18 @@ def write_list(settings: Settings, pull_id: int, out: Path) -> ListFileSummary:
     """Write the rows of pull ``pull_id``, in their order, with what is known of each address, to ``out``.
 
     The format follows the suffix of ``out``: .csv, .csv.gz or .parquet.
+
+    Raises:
+        LookupError: there is no such pull.
     """
     with open_ledger(settings) as conn:
         known = pull(conn, pull_id)
-        lake_rows = Lake(settings.lake_dir).iterate_pull(Path(known.lake_path), BATCH_ROWS)
-        verdicts = verified_rows(conn, pull_id, BATCH_ROWS)
-        return write_verified_list(_joined(lake_rows, verdicts), ContactFileShape.from_json(known.columns), out)
+        if known is None:
+            raise LookupError(f"the ledger has no pull {pull_id}")
+        lake = Lake(settings.lake_dir)
+        rows = _joined(lake.iterate_pull(known.lake_path, BATCH_ROWS), verified_rows(conn, pull_id, BATCH_ROWS))
+        shape = ContactFileShape.from_json(known.columns)
+        return write_verified_list(rows, shape, out, lake.set_aside_path(known.lake_path))
 
 
 def _joined(lake_rows: Iterator[pl.DataFrame], verdicts: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

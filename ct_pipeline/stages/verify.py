@@ -17,34 +17,44 @@ from ct_pipeline.verification.lane_summary import LaneSummary
 
 
 def verify_lanes(
-    settings: Settings, lanes: Sequence[str], on_commit: Callable[[int], None] = lambda _count: None
+    settings: Settings,
+    lanes: Sequence[str],
+    on_commit: Callable[[int], None] = lambda _count: None,
+    pull_id: int | None = None,
 ) -> list[LaneSummary]:
     """Run ``lanes`` to their end for now; one summary a lane, in the order they finished."""
-    return list(verify_lanes_iter(settings, lanes, on_commit))
+    return list(verify_lanes_iter(settings, lanes, on_commit, pull_id))
 
 
 def verify_lanes_iter(
-    settings: Settings, lanes: Sequence[str], on_commit: Callable[[int], None] = lambda _count: None
+    settings: Settings,
+    lanes: Sequence[str],
+    on_commit: Callable[[int], None] = lambda _count: None,
+    pull_id: int | None = None,
 ) -> Generator[LaneSummary, None, None]:
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
 
     Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread
-    while the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits
-    what is known. ``on_commit`` is called with the number of addresses whose turn was just committed.
+    while the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and
+    commits what is known.
+
+    Args:
+        on_commit: called with the number of addresses whose turn was just handed to the ledger.
+        pull_id: ask only addresses of this pull.
 
     Raises:
         LedgerUnavailableError: the database cannot be reached, or went away.
     """
     with open_ledger(settings) as conn:
-        busy = lanes_due(conn, datetime.now(UTC))
+        busy = lanes_due(conn, datetime.now(UTC), pull_id)
     for lane in lanes:
         if lane not in busy:
             yield LaneSummary(lane)
     mine = [lane for lane in lanes if lane in busy]
     if not mine:
         return
-    look_up_domains(settings)
-    workers = LaneWorkers(settings, on_commit)
+    look_up_domains(settings, pull_id=pull_id)
+    workers = LaneWorkers(settings, on_commit, pull_id)
     with asyncio.Runner() as runner:
         try:
             runner.run(workers.start(mine))

@@ -3,7 +3,7 @@
 The danger is a host that sends one reply too many: from there on every reply would be taken for the answer to the next
 command, and a dead mailbox would read as accepted. So answers count only once they are **proven**: at a moment when the
 host has sent exactly one reply per command. That moment is the end of the session (QUIT answered by 221, or the
-connection closed with nothing surplus), and in long sessions a checkpoint about once a second: a NOOP whose reply
+connection closed with nothing surplus), and in long sessions a checkpoint a few times a second: a NOOP whose reply
 cannot be one to RCPT (enhanced code 2.0.0), or else a second EHLO, whose reply repeats the first one's lines. A surplus
 reply voids everything since the last proof; those addresses stay due.
 
@@ -22,7 +22,7 @@ from ct_pipeline.verification.questions import Question
 from ct_pipeline.verification.reply_parser import RawReply, as_reply, no_reply
 from ct_pipeline.vocabulary import About, Reason
 
-CHECKPOINT_AFTER = timedelta(seconds=0.7)
+CHECKPOINT_AFTER = timedelta(seconds=0.3)
 _RCPT_CODES = range(250, 253)
 
 # What these say holds for every address at this site, so there is no point (and some harm) in asking on.

@@ -1,0 +1,78 @@
+"""Verify a handful of addresses right now, without waiting for anyone else's turn."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from ct_pipeline.addresses.normalize import normalize_one
+from ct_pipeline.domains.facts import DomainFacts
+from ct_pipeline.domains.lanes import lane_keys
+from ct_pipeline.domains.providers import load_providers
+from ct_pipeline.from_clevertap.contact_rows import ROW_SCHEMA, ContactBatch
+from ct_pipeline.settings import Settings
+from ct_pipeline.stages.domains import look_up_domains
+from ct_pipeline.stages.intake import normalize_new_pulls
+from ct_pipeline.stages.judge import judge_addresses
+from ct_pipeline.stages.verify import verify_lanes
+from ct_pipeline.storage.domain_facts import domain_facts
+from ct_pipeline.storage.lake import Lake
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.pulls import record_pull
+from ct_pipeline.verdicts.verdict import Verdict
+
+AUDIENCE = "checks"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAddress:
+    """One address as it was given, its verdict, and what DNS said of its domain (None: it has none)."""
+
+    given: str
+    verdict: Verdict
+    facts: DomainFacts | None
+
+
+def check_addresses(settings: Settings, given: list[str]) -> list[CheckedAddress]:
+    """Normalize, look up, ask and judge ``given``; an address with a fresh answer is not asked again.
+
+    Raises:
+        LedgerUnavailableError: the database does not answer.
+    """
+    pull_id = _take_in(settings, given)
+    normalize_new_pulls(settings)
+    look_up_domains(settings, pull_id=pull_id)
+    verify_lanes(settings, lane_keys(load_providers()), pull_id=pull_id)
+    normalized = [normalize_one(raw) for raw in given]
+    verdicts = {v.address: v for v in judge_addresses(settings, [n.address for n in normalized])}
+    with open_ledger(settings) as conn:
+        facts = domain_facts(conn, sorted({n.domain for n in normalized if n.domain and not n.syntax_reason}))
+    return [
+        CheckedAddress(raw, verdicts[n.address], facts.get(n.domain or ""))
+        for raw, n in zip(given, normalized, strict=True)
+    ]
+
+
+def _take_in(settings: Settings, given: list[str]) -> int:
+    now = datetime.now(UTC)
+    digest = hashlib.sha256(json.dumps(given).encode()).hexdigest()
+    rows = pl.DataFrame(
+        {"row_number": range(1, len(given) + 1), "raw_email": given, "other_columns": "{}"}, schema=ROW_SCHEMA
+    )
+    stored = Lake(settings.lake_dir).write_pull(f"check-{digest[:16]}-{now:%Y%m%dT%H%M%S}", [ContactBatch(rows, [])])
+    with open_ledger(settings) as conn:
+        return record_pull(
+            conn,
+            audience=AUDIENCE,
+            kind="check",
+            source_name="ct-pipeline check",
+            sha256=digest,
+            lake_path=str(stored.path),
+            row_count=stored.row_count,
+            set_aside_count=0,
+            email_column="email",
+            columns=["email"],
+            now=now,
+        )

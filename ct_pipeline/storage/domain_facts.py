@@ -1,0 +1,194 @@
+"""Domain facts: which domains have to be looked up, and what a look-up means for the addresses that wait for it."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+
+import psycopg
+
+from ct_pipeline.domains.facts import DomainFacts, MxHost
+from ct_pipeline.storage.addresses import IS_TEMPORARY, TAKES_MAIL
+from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.unjudged import DOMAINS_LOCK, add_to_unjudged
+from ct_pipeline.vocabulary import MailService
+
+# A domain whose look-ups keep failing is looked up again after as long as it has failed, at least at the expiry that
+# the look-up says and at most after a day; after three days its addresses are judged for good (until they go stale).
+LONGEST_RETRY = "1 day"
+GIVE_UP_AFTER = "3 days"
+
+
+def domains_to_look_up(
+    conn: psycopg.Connection, now: datetime, limit: int, pull_id: int | None = None
+) -> list[str]:
+    """Domains with addresses (of one pull, if given) whose turn has come, and whose facts are missing or expired."""
+    rows = conn.execute(
+        """
+        select domain from ledger.domains
+        where (expires_at is null or expires_at <= %(now)s)
+              and exists (
+                  select from ledger.due
+                  where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
+                        and (%(pull_id)s::bigint is null or exists (
+                            select from ledger.holders h
+                            where h.address_id = due.address_id and h.pull_id = %(pull_id)s)))
+        order by domain_id
+        limit %(limit)s
+        """,
+        {"now": now, "limit": limit, "pull_id": pull_id},
+    ).fetchall()
+    return [domain for (domain,) in rows]
+
+
+def domain_facts(conn: psycopg.Connection, domains: Collection[str]) -> dict[str, DomainFacts]:
+    """The latest facts of those ``domains`` that were ever looked up, expired ones too."""
+    rows = conn.execute(
+        """
+        select domain, service, mx_hosts, mx_record, provider, site, lane, is_disposable, is_free, looked_up_at,
+               expires_at, detail
+        from ledger.domains where domain = any(%s) and service is not null
+        """,
+        (list(domains),),
+    ).fetchall()
+    return {
+        domain: DomainFacts(domain, MailService(service), tuple(_mx_hosts(mx_hosts)), *rest)
+        for domain, service, mx_hosts, *rest in rows
+    }
+
+
+def frequent_domains(conn: psycopg.Connection, limit: int) -> list[str]:
+    """The domains of most addresses, the most frequent first."""
+    rows = conn.execute(
+        """
+        select domain from (
+            select domain_id, count(*) as address_count from ledger.addresses where domain_id is not null
+            group by domain_id order by address_count desc, domain_id limit %s
+        ) as frequent
+        join ledger.domains using (domain_id) order by address_count desc, domain_id
+        """,
+        (limit,),
+    ).fetchall()
+    return [domain for (domain,) in rows]
+
+
+def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], now: datetime) -> None:
+    """Replace the facts of these domains.
+
+    Where a domain takes no mail, its waiting addresses are answered; where it could not be looked up, they wait for the
+    next look-up. Addresses whose verdict may change by it are put on the list of unjudged ones.
+    """
+    if not facts:
+        return
+    latest = {fact.domain: fact for fact in facts}  # the last of a domain wins
+    with conn.transaction():
+        make_stage(conn, "looked_up", _STAGE)
+        copy_rows(conn, "looked_up", _STAGE_COLUMNS, map(_row, latest.values()))
+        analyze(conn, "looked_up")
+        conn.execute("select pg_advisory_xact_lock(%s)", (DOMAINS_LOCK,))
+        conn.execute(_NEW_DOMAINS)
+        make_stage(conn, "renewed", _RENEWED_STAGE)
+        conn.execute(_RENEWED, {"takes_mail": TAKES_MAIL, "is_temporary": IS_TEMPORARY})
+        analyze(conn, "renewed")
+        conn.execute(_UPDATE_DOMAINS)
+        make_stage(conn, "settled", "address_id bigint, next_attempt_at timestamptz")
+        conn.execute(_LOCK_AND_SETTLE, {"now": now})
+        analyze(conn, "settled")
+        conn.execute(_UPDATE_DUE, {"now": now})
+        add_to_unjudged(conn, _AFFECTED, {}, now)
+        drop_stages(conn, ["looked_up", "renewed", "settled"])
+
+
+_STAGE = """
+domain text collate "C", service text, mx_hosts jsonb, mx_record text, provider text, site text, lane text,
+is_disposable boolean, is_free boolean, looked_up_at timestamptz, expires_at timestamptz, detail text
+"""
+_STAGE_COLUMNS = (
+    "domain", "service", "mx_hosts", "mx_record", "provider", "site", "lane",
+    "is_disposable", "is_free", "looked_up_at", "expires_at", "detail",
+)  # fmt: skip
+
+_NEW_DOMAINS = """
+insert into ledger.domains (domain)
+select domain from looked_up
+where not exists (select from ledger.domains known where known.domain = looked_up.domain)
+order by domain
+on conflict do nothing
+"""
+
+_RENEWED_STAGE = """
+domain_id integer, service_since_at timestamptz, expires_at timestamptz, is_temporary boolean, is_given_up boolean,
+takes_mail boolean, is_changed boolean
+"""
+_RENEWED = f"""
+insert into renewed
+select domain_id, since_at,
+       case when is_temporary
+            then greatest(expires_at, looked_up_at + least(looked_up_at - since_at, interval '{LONGEST_RETRY}'))
+            else expires_at end,
+       is_temporary, is_temporary and looked_up_at - since_at >= interval '{GIVE_UP_AFTER}', takes_mail, is_changed
+from (
+    select d.domain_id, s.expires_at, s.looked_up_at, s.service = any(%(is_temporary)s) as is_temporary,
+           s.service = any(%(takes_mail)s) as takes_mail,
+           case when s.service = d.service or (s.service = any(%(is_temporary)s) and d.service = any(%(is_temporary)s))
+                then d.service_since_at else s.looked_up_at end as since_at,
+           (s.service, s.provider, s.is_disposable, s.is_free)
+               is distinct from (d.service, d.provider, d.is_disposable, d.is_free) as is_changed
+    from looked_up s join ledger.domains d using (domain)
+) as compared
+"""  # noqa: S608 - the two intervals above
+
+_UPDATE_DOMAINS = """
+update ledger.domains d
+set service = s.service, mx_hosts = s.mx_hosts, mx_record = s.mx_record, provider = s.provider, site = s.site,
+    lane = s.lane, is_disposable = s.is_disposable, is_free = s.is_free, looked_up_at = s.looked_up_at,
+    expires_at = r.expires_at, service_since_at = r.service_since_at, detail = s.detail
+from looked_up s, renewed r
+where d.domain = s.domain and r.domain_id = d.domain_id
+"""
+
+_LOCK_AND_SETTLE = """
+insert into settled
+select due.address_id, case when is_temporary and not is_given_up then greatest(next_attempt_at, expires_at) end
+from ledger.due join renewed using (domain_id)
+where next_attempt_at is not null and not takes_mail
+      and (not is_temporary or is_given_up or next_attempt_at < expires_at)
+order by due.address_id
+for update of due
+"""
+
+_UPDATE_DUE = """
+update ledger.due
+set next_attempt_at = settled.next_attempt_at,
+    answered_at = case when settled.next_attempt_at is null then %(now)s else answered_at end
+from settled where settled.address_id = due.address_id
+"""
+
+_AFFECTED = """
+select address_id from settled
+union
+select address_id from renewed join ledger.addresses using (domain_id)
+where is_changed and exists (select from ledger.verdicts where verdicts.address_id = addresses.address_id)
+"""
+
+
+def _row(fact: DomainFacts) -> tuple[object, ...]:
+    hosts = [{"preference": mx.preference, "host": mx.host, "addresses": mx.addresses} for mx in fact.mx_hosts]
+    return (
+        fact.domain,
+        fact.service.value,
+        json.dumps(hosts).replace("\\u0000", "\\ufffd"),
+        storable(fact.mx_record),
+        storable(fact.provider),
+        storable(fact.site),
+        fact.lane,
+        fact.is_disposable,
+        fact.is_free,
+        fact.looked_up_at,
+        fact.expires_at,
+        storable(fact.detail),
+    )
+
+
+def _mx_hosts(rows: list[dict]) -> Iterator[MxHost]:
+    for row in rows:
+        yield MxHost(row["preference"], row["host"], tuple(row["addresses"]))

@@ -1,0 +1,111 @@
+"""Which address is asked next, and when."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+from psycopg.rows import class_row
+
+from ct_pipeline.storage.addresses import TAKES_MAIL
+from ct_pipeline.verification.probe import DueAddress
+from ct_pipeline.vocabulary import Reason
+
+
+class DueCount(NamedTuple):
+    """How many addresses of a lane wait for the same reason."""
+
+    lane: str  # "" while the domain was never looked up
+    reason: Reason | None  # of the last answer; None when there was none yet
+    due_now_count: int
+    due_later_count: int
+    next_at: datetime  # the earliest of them
+
+
+def due_addresses(
+    conn: psycopg.Connection,
+    lane: str,
+    now: datetime,
+    limit: int,
+    in_flight: Collection[int] = (),
+    pull_id: int | None = None,
+) -> list[DueAddress]:
+    """At most ``limit`` addresses of a lane whose turn has come, those of one domain together.
+
+    Only domains that take mail by facts still in force: an expired domain is looked up first. An address is returned
+    again until its turn is written, so a caller that is still asking some passes their ids as ``in_flight``. With
+    ``pull_id``, only addresses that this pull holds.
+    """
+    with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
+        return cursor.execute(
+            """
+            select address_id, address, domain, attempt_count
+            from (
+                select due.address_id, domains.domain_id, domain, attempt_count
+                from ledger.domains join ledger.due on due.domain_id = domains.domain_id
+                where lane = %(lane)s and service = any(%(takes_mail)s) and expires_at > %(now)s
+                      and next_attempt_at <= %(now)s and due.address_id <> all(%(in_flight)s)
+                      and (%(pull_id)s::bigint is null or exists (
+                          select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
+                order by domains.domain_id
+                limit %(limit)s
+            ) as chosen
+            join ledger.addresses using (address_id)
+            order by domain, address_id
+            """,
+            {"lane": lane, "now": now, "limit": limit, "takes_mail": TAKES_MAIL, "in_flight": list(in_flight), "pull_id": pull_id},
+        ).fetchall()
+
+
+def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> dict[str, int]:
+    """Addresses whose turn has come, per lane; a lane without any is left out.
+
+    Counts addresses of domains whose facts have expired too: the verifier looks those up first. Domains without a lane,
+    never looked up, are :func:`ct_pipeline.storage.domain_facts.domains_to_look_up`'s.
+    """
+    rows = conn.execute(
+        """
+        select lane, sum(due_count)::bigint
+        from (
+            select domain_id, count(*) as due_count from ledger.due
+            where next_attempt_at <= %(now)s
+                  and (%(pull_id)s::bigint is null or exists (
+                      select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
+            group by domain_id
+        ) as waiting
+        join ledger.domains using (domain_id)
+        where lane <> '' and (service = any(%(takes_mail)s) or expires_at <= %(now)s)
+        group by lane order by lane
+        """,
+        {"now": now, "takes_mail": TAKES_MAIL, "pull_id": pull_id},
+    ).fetchall()
+    return dict(rows)
+
+
+def due_counts(conn: psycopg.Connection, now: datetime) -> list[DueCount]:
+    """Everything that waits, by lane and by the reason of the last answer."""
+    rows = conn.execute(
+        """
+        select lane, reason, count(*) filter (where next_attempt_at <= %(now)s),
+               count(*) filter (where next_attempt_at > %(now)s), min(next_attempt_at)
+        from ledger.due join ledger.domains using (domain_id) left join ledger.probes using (probe_id)
+        where next_attempt_at is not null
+        group by lane, reason order by lane, reason nulls first
+        """,
+        {"now": now},
+    ).fetchall()
+    return [DueCount(lane, Reason(reason) if reason else None, *rest) for lane, reason, *rest in rows]
+
+
+def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetime | None:
+    """When the next address is due, of one pull or of all; None when every one is answered."""
+    if pull_id is None:
+        row = conn.execute("select min(next_attempt_at) from ledger.due where next_attempt_at is not null").fetchone()
+    else:
+        row = conn.execute(
+            """
+            select min(next_attempt_at) from ledger.holders join ledger.due using (address_id) where pull_id = %s
+            """,
+            (pull_id,),
+        ).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,58 @@
+"""What did the mail host mean? Stage, code, enhanced code and text are read together, by ordered rules. Pure.
+
+The rules are data (``replies.toml``). Refusals of us and of our sender stand before refusals of the recipient, because
+they often quote words of the latter: "Sender verify failed ... User unknown" speaks of our own return path.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Self
+
+from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.recheck import might_hint, retry_hint
+from ct_pipeline.verification.reply_gist import GistMaker, enhanced_in
+from ct_pipeline.verification.reply_rules import ReplyRule, ReplyRules, load_rules
+from ct_pipeline.vocabulary import About, Reason
+
+_CACHED_READINGS = 65_536
+_NOTHING_FITS = "no_rule_fits"  # a reply that is no refusal, or no SMTP at all
+
+
+class ReplyReader:
+    """Reads replies; the same reply always gets the same reading, and no reply raises."""
+
+    def __init__(self, rules: ReplyRules) -> None:
+        self.version = rules.version
+        self._rules = rules.rules
+        self._gists = GistMaker(rules.kept_names, rules.kept_codes)
+        self._applicable = lru_cache(maxsize=4096)(self._find_applicable)
+        self._cached = lru_cache(maxsize=_CACHED_READINGS)(self._decide)
+
+    @classmethod
+    def load(cls) -> Self:
+        """A reader with the rules that come with the package."""
+        return cls(load_rules())
+
+    def read(self, reply: Reply, provider: str = "") -> Reading:
+        """What ``reply`` means, coming from a host of ``provider`` (a row of providers.toml, or a domain).
+
+        ``retry_seconds`` is set where the host asks for patience and says how much.
+        """
+        enhanced = reply.enhanced or enhanced_in(reply.code, reply.text)
+        gist = self._gists.gist(reply.text)
+        reading, may_hint = self._cached(reply.stage, reply.code, enhanced, gist, provider)
+        if may_hint and (seconds := retry_hint(reply.text)):
+            return replace(reading, retry_seconds=seconds)
+        return reading
+
+    def _decide(self, stage: Stage, code: int, enhanced: str, gist: str, provider: str) -> tuple[Reading, bool]:
+        """The reading of all replies with this gist, and whether the whole text may name a time to come back."""
+        for rule in self._applicable(stage, code, provider):
+            if rule.matches(enhanced, gist):
+                asks_for_patience = rule.about in (About.TEMPORARY, About.US) and code > 0
+                return Reading(rule.reason, rule.about, rule.name), asks_for_patience and might_hint(gist)
+        return Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, _NOTHING_FITS), False
+
+    def _find_applicable(self, stage: Stage, code: int, provider: str) -> tuple[ReplyRule, ...]:
+        return tuple(rule for rule in self._rules if rule.applies(stage, code, provider))

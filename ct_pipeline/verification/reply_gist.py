@@ -1,0 +1,71 @@
+"""What a reply's text says once everything that differs from one address to the next is taken out. Pure.
+
+Names of people, hosts and sessions are removed for two reasons: a mailbox called ``blocked@spam-free.example`` must not
+make the reply that quotes it look like a complaint about us, and two replies that differ only in them are one reply to
+the reader's cache.
+"""
+
+import re
+from collections.abc import Iterable
+
+MAX_GIST_CHARACTERS = 1000
+
+# Every quantifier is bounded or possessive: the text comes from strangers.
+_ANGLED = re.compile(r"<[^<>\s]{0,320}>")
+_URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]{1,400}")
+_ADDRESS = re.compile(r"(?<![^\s<>\"(),;:\[\]])[^\s<>@\"(),;:\[\]]{1,128}@[^\s<>@\"(),;:\[\]]{1,255}")
+_HOST = re.compile(
+    r"(?<![\w.-])(?:[a-z0-9_-]{1,63}\.){1,8}"
+    r"(?:com|net|org|edu|gov|mil|info|biz|name|test|example|invalid|local|lan|internal|xn--[a-z0-9-]{1,59}|[a-z]{2})"
+    r"(?![\w-])"
+)
+_NUMBERED = re.compile(r"(?<![^\s<>()\[\],;:\"'=/|])[^\s0-9<>()\[\],;:\"'=/|]*+[0-9][^\s<>()\[\],;:\"'=/|]*+")
+_ENHANCED_AT_START = re.compile(r"\W{0,3}([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
+_ENHANCED_IN_BRACKETS = re.compile(r"\(#?([245]\.[0-9]{1,3}\.[0-9]{1,3})\)")
+
+
+class GistMaker:
+    """Makes gists. ``names`` and ``codes`` are regexes of what must survive: block lists, and providers' own codes.
+
+    >>> GistMaker(names=["spamhaus"], codes=[]).gist("<joe@a.example>: blocked, see https://www.spamhaus.org/q?ip=1")
+    '<addr>: blocked, see spamhaus'
+    """
+
+    def __init__(self, names: Iterable[str], codes: Iterable[str]) -> None:
+        self._names = re.compile("|".join(names) or r"(?!)")
+        self._codes = re.compile("|".join(codes) or r"(?!)")
+
+    def gist(self, text: str) -> str:
+        """Lower case, one line, at most ``MAX_GIST_CHARACTERS``.
+
+        Addresses become ``<addr>`` or ``addr``, host names ``host``, words with digits ``#``.
+        """
+        gist = text[:MAX_GIST_CHARACTERS].lower().replace("\u2019", "'")
+        if "://" in gist or "www." in gist:
+            gist = _URL.sub(self._names_in, gist)
+        if "<" in gist:
+            gist = _ANGLED.sub("<addr>", gist)
+        if "@" in gist:
+            gist = _ADDRESS.sub("addr", gist)
+        gist = _HOST.sub(self._names_in_host, gist)
+        gist = _NUMBERED.sub(self._code_or_number, gist)
+        return " ".join(gist.split())
+
+    def _names_in(self, match: re.Match[str]) -> str:
+        return " ".join(found[0] for found in self._names.finditer(match[0]))
+
+    def _names_in_host(self, match: re.Match[str]) -> str:
+        return self._names_in(match) or "host"
+
+    def _code_or_number(self, match: re.Match[str]) -> str:
+        word = match[0].rstrip(".")
+        return word if self._codes.fullmatch(word) else "#"
+
+
+def enhanced_in(code: int, text: str) -> str:
+    """The enhanced status code that a host wrote in its text: first (Cisco's ``#5.1.0``) or in brackets (qmail's).
+
+    Empty when there is none, or when its class contradicts the reply code (RFC 3463 section 3).
+    """
+    match = _ENHANCED_AT_START.match(text) or _ENHANCED_IN_BRACKETS.search(text)
+    return match[1] if match and match[1][0] == str(code)[0] else ""

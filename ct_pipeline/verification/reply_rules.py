@@ -1,0 +1,127 @@
+"""The reply rules as data: the records of ``replies.toml`` and how one of them matches."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.vocabulary import About, Reason
+
+_ANY_REFUSAL = "[45].."
+_KNOWN_FIELDS = {"name", "stages", "code", "enhanced", "text", "provider", "reason", "about", "source", "examples"}
+_PLAIN_TEXT = re.compile(r"[^\\.^$*+?{}\[\]|()]+")
+
+# The only two things that a 4xx can say of an address, and the judge keeps both Unknown.
+_PASSING_TROUBLE_OF_A_MAILBOX = frozenset({Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED})
+
+
+class ReplyRulesError(ValueError):
+    """``replies.toml`` holds a rule that cannot be used; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRule:
+    """One row of ``replies.toml``: what a reply must look like, and what it then means."""
+
+    name: str
+    stages: frozenset[Stage]
+    code: re.Pattern[str]
+    enhanced: re.Pattern[str] | None  # matched against the whole enhanced code, "" when the reply has none
+    words: tuple[str, ...]  # one of these, or of ``patterns``, is in the gist; both empty: any text
+    patterns: tuple[re.Pattern[str], ...]
+    providers: frozenset[str]  # empty: any
+    reason: Reason
+    about: About
+    source: str
+    examples: tuple[Reply, ...]
+
+    def applies(self, stage: Stage, code: int, provider: str) -> bool:
+        """Whether the rule can decide about such replies at all, whatever they say."""
+        return (
+            stage in self.stages
+            and self.code.fullmatch(f"{code:03d}") is not None
+            and (not self.providers or provider in self.providers)
+            and may_say(self.reason, self.about, stage, code)
+        )
+
+    def matches(self, enhanced: str, gist: str) -> bool:
+        if self.enhanced is not None and not self.enhanced.fullmatch(enhanced):
+            return False
+        if not self.words and not self.patterns:
+            return True
+        return any(word in gist for word in self.words) or any(pattern.search(gist) for pattern in self.patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRules:
+    """The whole file: the rules in order, what gists keep, and a hash that changes whenever a reading might."""
+
+    rules: tuple[ReplyRule, ...]
+    kept_names: tuple[str, ...]
+    kept_codes: tuple[str, ...]
+    version: str
+
+
+def may_say(reason: Reason, about: About, stage: Stage, code: int) -> bool:
+    """What no rule can overturn: before RCPT, with 421 and with other 4xx, no reply says that a mailbox is dead.
+
+    A 2xx is read as acceptance and nothing else.
+    """
+    if about not in (About.ADDRESS, About.DOMAIN):
+        return True
+    if stage is not Stage.RCPT or code == 421 or not 200 <= code <= 599:
+        return False
+    if code < 500:
+        return about is About.ADDRESS and (reason in _PASSING_TROUBLE_OF_A_MAILBOX) is (code >= 400)
+    return True
+
+
+def load_rules() -> ReplyRules:
+    """Read the rules that come with the package.
+
+    Raises:
+        ReplyRulesError: a rule is malformed, or two share a name.
+    """
+    raw = files("ct_pipeline.verification").joinpath("replies.toml").read_bytes()
+    return parse_rules(raw)
+
+
+def parse_rules(raw: bytes) -> ReplyRules:
+    """The rules of one TOML document; see ``load_rules``."""
+    document = tomllib.loads(raw.decode())
+    rules = tuple(_rule(row) for row in document["rule"])
+    names = [rule.name for rule in rules]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ReplyRulesError(f"replies.toml: two rules are called {sorted(doubled)}")
+    gist = document["gist"]
+    return ReplyRules(rules, tuple(gist["names"]), tuple(gist["codes"]), hashlib.sha256(raw).hexdigest()[:12])
+
+
+def _rule(row: Mapping[str, Any]) -> ReplyRule:
+    name = row.get("name", "without a name")
+    if unknown := set(row) - _KNOWN_FIELDS:
+        raise ReplyRulesError(f"replies.toml: rule {name} has unknown fields {sorted(unknown)}")
+    texts = row.get("text", [])
+    try:
+        return ReplyRule(
+            name=row["name"],
+            stages=frozenset(map(Stage, row.get("stages", list(Stage)))),
+            code=re.compile(row.get("code", _ANY_REFUSAL)),
+            enhanced=re.compile(row["enhanced"]) if "enhanced" in row else None,
+            words=tuple(text for text in texts if _PLAIN_TEXT.fullmatch(text)),
+            # One pattern per alternative: the regex engine then looks for its first letters instead of trying all.
+            patterns=tuple(re.compile(text) for text in texts if not _PLAIN_TEXT.fullmatch(text)),
+            providers=frozenset(row.get("provider", [])),
+            reason=Reason(row["reason"]),
+            about=About(row["about"]),
+            source=row["source"],
+            examples=tuple(
+                Reply(Stage(one["stage"]), one["code"], one.get("enhanced"), one["text"]) for one in row["examples"]
+            ),
+        )
+    except (KeyError, ValueError, TypeError, re.error) as error:
+        raise ReplyRulesError(f"replies.toml: rule {name}: {error!r}") from error
