@@ -15,10 +15,10 @@ from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs, partitions
 from ct_pipeline.orchestration.resources import Deployment
 from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way
-from ct_pipeline.storage.backlog import unjudged_backlog
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.verdicts import unjudged_backlog
 
 SETTLED_AFTER_SECONDS = 5  # a file that changed more recently may still be being copied
 FILES_PER_TICK = 20
@@ -88,7 +88,7 @@ def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.R
     now = datetime.now(UTC)
     try:
         with open_ledger(deployment.settings()) as ledger:
-            waiting = unjudged_backlog(ledger, limit=UNJUDGED_COUNT)
+            waiting = unjudged_backlog(ledger)
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     if waiting.oldest_at is None:
