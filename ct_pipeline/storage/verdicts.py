@@ -1,0 +1,295 @@
+"""Evidence for the judge, and verdicts back: what is unjudged, what was judged."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
+
+import polars as pl
+import psycopg
+
+from ct_pipeline.storage.addresses import TAKES_MAIL
+from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.verdicts.verdict import Verdict
+from ct_pipeline.verification.probe import ProbeKind, Stage
+from ct_pipeline.vocabulary import MailService, Reason, Status
+
+
+class EvidenceRow(NamedTuple):
+    """The fields of ``Evidence``, with the last reply as it came in place of its reading.
+
+    The five ``smtp_`` fields and ``asked_at`` are None while nobody was asked. ``revision`` says which evidence this
+    is: it is handed back to :func:`keep_verdicts`. None: nothing new is known (judged anew for other rules).
+    """
+
+    address_id: int
+    address: str
+    syntax_reason: Reason | None
+    is_role: bool
+    suggested_email: str | None
+    domain: str | None  # None: the string is no address
+    mail_service: MailService | None  # None: never looked up
+    dns_detail: str
+    provider: str
+    mx_record: str | None
+    is_disposable: bool
+    is_free: bool
+    domain_looked_up_at: datetime | None
+    service_since_at: datetime | None
+    smtp_kind: ProbeKind | None
+    smtp_stage: Stage | None
+    smtp_code: int | None
+    smtp_enhanced: str | None
+    smtp_text: str | None
+    probe_reason: Reason | None  # how the reply was read when it came
+    asked_at: datetime | None
+    attempt_count: int
+    next_attempt_at: datetime | None
+    is_catch_all: bool | None
+    tells_apart: bool | None
+    catch_all_found_at: datetime | None
+    revision: int | None
+
+
+class Backlog(NamedTuple):
+    """Evidence that waits for the judge; ``oldest_at`` is None when there is none."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+def unjudged_evidence(conn: psycopg.Connection, rules_version: str, limit: int) -> list[EvidenceRow]:
+    """Evidence of at most ``limit`` addresses with new evidence, or judged by other rules than ``rules_version``."""
+    rows = _evidence(
+        conn,
+        """
+        select address_id from ledger.unjudged order by address_id limit %(limit)s
+        """,
+        {"limit": limit},
+    )
+    if len(rows) < limit:
+        rows += _evidence(
+            conn,
+            """
+            (select address_id from ledger.verdicts where rules_version < %(rules_version)s
+             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+            union all
+            (select address_id from ledger.verdicts where rules_version > %(rules_version)s
+             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+            limit %(limit)s
+            """,
+            {"limit": limit - len(rows), "rules_version": rules_version},
+        )
+    return rows
+
+
+def evidence_of(conn: psycopg.Connection, addresses: Sequence[str]) -> list[EvidenceRow]:
+    """Evidence of the ``addresses`` that the ledger knows, in no particular order."""
+    return _evidence(
+        conn,
+        "select address_id from ledger.addresses where address = any(%(addresses)s)",
+        {"addresses": list(addresses)},
+    )
+
+
+def unjudged_backlog(conn: psycopg.Connection) -> Backlog:
+    """How many addresses have evidence that no verdict rests on, and since when."""
+    row = conn.execute("select count(*), min(since_at) from ledger.unjudged").fetchone()
+    return Backlog(*row) if row else Backlog(0, None)
+
+
+def keep_verdicts(conn: psycopg.Connection, verdicts: Sequence[Verdict], evidence: Sequence[EvidenceRow]) -> int:
+    """Keep verdicts and take their addresses off the list of unjudged ones; how many verdicts were kept.
+
+    ``evidence`` are the rows that the verdicts were judged from. An address with evidence that came since stays on the
+    list. A verdict from evidence that another judge has dealt with meanwhile is dropped.
+    """
+    revisions = {row.address_id: row.revision for row in evidence}
+    latest = {verdict.address_id: verdict for verdict in verdicts}
+    with conn.transaction():
+        make_stage(conn, "new_verdicts", _STAGE)
+        copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, (_row(v, revisions.get(v.address_id)) for v in latest.values()))
+        analyze(conn, "new_verdicts")
+        conn.execute(_LOCK_UNJUDGED)
+        kept_count = conn.execute(_MERGE).rowcount
+        conn.execute(_CLEAR)
+        drop_stages(conn, ["new_verdicts"])
+    return kept_count
+
+
+def _evidence(conn: psycopg.Connection, address_ids: LiteralString, parameters: dict[str, Any]) -> list[EvidenceRow]:
+    # One statement, hence one snapshot: the revision belongs to the evidence beside it.
+    rows = conn.execute(_EVIDENCE.replace("{address_ids}", address_ids), parameters).fetchall()
+    return [_evidence_row(EvidenceRow(*row)) for row in rows]
+
+
+def _evidence_row(row: EvidenceRow) -> EvidenceRow:
+    return row._replace(
+        syntax_reason=Reason(row.syntax_reason) if row.syntax_reason else None,
+        mail_service=MailService(row.mail_service) if row.mail_service else None,
+        smtp_kind=ProbeKind(row.smtp_kind) if row.smtp_kind else None,
+        smtp_stage=Stage(row.smtp_stage) if row.smtp_stage else None,
+        probe_reason=Reason(row.probe_reason) if row.probe_reason else None,
+    )
+
+
+_EVIDENCE: LiteralString = """
+select a.address_id, a.address, a.syntax_reason, a.is_role, a.suggested_email,
+       d.domain, d.service, coalesce(d.detail, ''), coalesce(d.provider, ''), d.mx_record,
+       coalesce(d.is_disposable, false), coalesce(d.is_free, false), d.looked_up_at, d.service_since_at,
+       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at,
+       coalesce(due.attempt_count, 0), due.next_attempt_at,
+       c.is_catch_all, c.tells_apart, c.found_at, u.revision
+from ({address_ids}) as chosen
+join ledger.addresses a using (address_id)
+left join ledger.domains d using (domain_id)
+left join ledger.due on due.address_id = a.address_id
+left join ledger.probes p on p.probe_id = due.probe_id
+left join ledger.catch_all_facts c on c.domain_id = d.domain_id
+left join ledger.unjudged u on u.address_id = a.address_id
+"""
+
+_VERDICT_COLUMNS = (
+    "address_id", "status", "reason", "safe_to_send", "bounce_type", "verdict_text", "is_disposable", "is_free",
+    "is_role", "suggested_email", "provider", "mx_record", "smtp_code", "smtp_enhanced", "smtp_text", "attempt_count",
+    "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
+)  # fmt: skip
+_STAGE_COLUMNS = (*_VERDICT_COLUMNS, "seen_revision")
+_STAGE = "like ledger.verdicts, seen_revision bigint"
+
+
+def _row(verdict: Verdict, revision: int | None) -> tuple[object, ...]:
+    values = (getattr(verdict, name) for name in _VERDICT_COLUMNS)
+    return (*(storable(str(value)) if isinstance(value, str) else value for value in values), revision)
+
+
+_LOCK_UNJUDGED = """
+select from ledger.unjudged where address_id in (select address_id from new_verdicts) order by address_id for update
+"""
+
+_MERGE = f"""
+insert into ledger.verdicts ({", ".join(_VERDICT_COLUMNS)})
+select {", ".join(f"n.{name}" for name in _VERDICT_COLUMNS)}
+from new_verdicts n left join ledger.unjudged u using (address_id)
+where case when seen_revision is not null then u.revision is not null
+           else not exists (
+               select from ledger.verdicts v
+               where v.address_id = n.address_id and v.judged_at > n.judged_at and v.rules_version = n.rules_version
+           ) end
+order by address_id
+on conflict (address_id) do update
+set {", ".join(f"{name} = excluded.{name}" for name in _VERDICT_COLUMNS[1:])}
+"""  # noqa: S608 - the tuple above
+
+_CLEAR = """
+delete from ledger.unjudged u using new_verdicts n where n.address_id = u.address_id and n.seen_revision = u.revision
+"""
+
+
+# -- what a pull's people get to see ---
+
+
+class PullProgress(NamedTuple):
+    """How far the addresses of a pull are. Counts are of addresses: rows that share one count once."""
+
+    row_count: int
+    address_count: int
+    judged_count: int
+    unjudged_count: int  # of the judged and the others: with evidence that waits for the judge
+    waiting_for_facts_count: int  # due, but the domain has to be looked up first
+    due_now_count: int  # due, and can be asked
+    due_later_count: int
+    next_due_at: datetime | None  # the earliest turn that is still to come or due
+
+
+def verdict_counts(conn: psycopg.Connection, pull_id: int | None = None) -> dict[Status, int]:
+    """Addresses by status, of one pull or of all; those without a verdict count as unknown. Every status is there."""
+    counts = dict.fromkeys(Status, 0)
+    for status, count in _counts(conn, "status", Status.UNKNOWN, pull_id):
+        counts[Status(status)] = count
+    return counts
+
+
+def reason_counts(conn: psycopg.Connection, pull_id: int | None = None) -> dict[Reason, int]:
+    """Addresses by reason, of one pull or of all, the most frequent first."""
+    return {Reason(reason): count for reason, count in _counts(conn, "reason", Reason.NOT_ASKED_YET, pull_id)}
+
+
+def progress(conn: psycopg.Connection, pull_id: int, now: datetime) -> PullProgress:
+    """How far a pull is; reads all its rows, so ask every few seconds at most."""
+    row = conn.execute(_PROGRESS, {"pull_id": pull_id, "now": now, "takes_mail": TAKES_MAIL}).fetchone()
+    assert row is not None, "an aggregate always returns a row"
+    return PullProgress(*row)
+
+
+def verified_rows(conn: psycopg.Connection, pull_id: int, batch_rows: int = 50_000) -> Iterator[pl.DataFrame]:
+    """Every row of a pull with its verdict, ordered by row_number, in frames of at most ``batch_rows``.
+
+    Columns: row_number, email (the normalized address), then the fields of ``Verdict`` but address. An address without
+    a verdict is unknown / not_asked_yet. All frames come from one snapshot; the connection is in a transaction, and
+    not to be used from another thread, until the iterator is exhausted or closed.
+    """
+    with conn.transaction():
+        # a cursor's plan is made for the first rows; this one is read to its end
+        conn.execute("set local cursor_tuple_fraction = 1")
+        with conn.cursor(f"verified_rows_{pull_id}") as cursor:
+            cursor.execute(_VERIFIED_ROWS, {"pull_id": pull_id})
+            while rows := cursor.fetchmany(batch_rows):
+                yield pl.DataFrame(rows, schema=VERIFIED_ROWS_SCHEMA, orient="row")
+
+
+VERIFIED_ROWS_SCHEMA = pl.Schema({
+    "row_number": pl.Int64, "email": pl.String, "address_id": pl.Int64, "status": pl.String, "reason": pl.String,
+    "safe_to_send": pl.String, "bounce_type": pl.String, "verdict_text": pl.String, "is_disposable": pl.Boolean,
+    "is_free": pl.Boolean, "is_role": pl.Boolean, "suggested_email": pl.String, "provider": pl.String,
+    "mx_record": pl.String, "smtp_code": pl.Int64, "smtp_enhanced": pl.String, "smtp_text": pl.String,
+    "attempt_count": pl.Int64, "verified_at": pl.Datetime("us", "UTC"), "next_check_at": pl.Datetime("us", "UTC"),
+    "rule": pl.String, "rules_version": pl.String, "judged_at": pl.Datetime("us", "UTC"),
+})  # fmt: skip
+
+_VERIFIED_ROWS = """
+select row_number, address, address_id, coalesce(status, 'unknown'), coalesce(reason, 'not_asked_yet'),
+       coalesce(safe_to_send, 'unknown'), coalesce(bounce_type, 'none'), coalesce(verdict_text, 'Not asked yet.'),
+       coalesce(v.is_disposable, d.is_disposable, false), coalesce(v.is_free, d.is_free, false), a.is_role,
+       coalesce(v.suggested_email, a.suggested_email), coalesce(v.provider, d.provider, ''),
+       coalesce(v.mx_record, d.mx_record), smtp_code, smtp_enhanced, smtp_text,
+       coalesce(v.attempt_count, due.attempt_count, 0), verified_at, coalesce(next_check_at, next_attempt_at),
+       coalesce(rule, ''), coalesce(rules_version, ''), judged_at
+from ledger.holders
+join ledger.addresses a using (address_id)
+left join ledger.domains d using (domain_id)
+left join ledger.due using (address_id)
+left join ledger.verdicts v using (address_id)
+where pull_id = %(pull_id)s
+order by row_number
+"""
+
+_PROGRESS = """
+with mine as (
+    select address_id, count(*) as row_count from ledger.holders where pull_id = %(pull_id)s group by address_id
+)
+select coalesce(sum(row_count), 0)::bigint, count(*), count(v.address_id), count(u.address_id),
+       count(*) filter (where next_attempt_at <= %(now)s and (service is null or expires_at <= %(now)s)),
+       count(*) filter (where next_attempt_at <= %(now)s and service = any(%(takes_mail)s) and expires_at > %(now)s),
+       count(*) filter (where next_attempt_at > %(now)s),
+       min(next_attempt_at)
+from mine
+left join ledger.due using (address_id)
+left join ledger.domains d on d.domain_id = due.domain_id
+left join ledger.verdicts v on v.address_id = mine.address_id
+left join ledger.unjudged u on u.address_id = mine.address_id
+"""
+
+
+def _counts(
+    conn: psycopg.Connection, column: LiteralString, missing: str, pull_id: int | None
+) -> list[tuple[str, int]]:
+    chosen = (
+        "ledger.addresses" if pull_id is None else "(select distinct address_id from ledger.holders where pull_id = %s)"
+    )
+    return conn.execute(
+        f"""
+        select coalesce({column}, %s), count(*) from {chosen} as mine left join ledger.verdicts using (address_id)
+        group by 1 order by 2 desc, 1
+        """,  # noqa: S608 - two words of this file
+        (str(missing),) if pull_id is None else (str(missing), pull_id),
+    ).fetchall()
