@@ -6,7 +6,7 @@ A line is written and flushed before the reply leaves: an answer that the prober
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,9 @@ class LoggedCommand:
     offence: bool = False  # an attempt to send a message
 
 
+_FIELDS = tuple(field.name for field in fields(LoggedCommand))
+
+
 class CommandLog:
     """Counts every command, and appends it to ``path`` when there is one."""
 
@@ -38,8 +41,8 @@ class CommandLog:
         self.data_offences += offence
         if self._file is not None:
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            entry = LoggedCommand(at, host, session, command, address, code, offence)
-            self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+            values = (at, host, session, command, address, code, offence)
+            self._file.write(json.dumps(dict(zip(_FIELDS, values, strict=True)), ensure_ascii=False) + "\n")
             self._file.flush()
 
     def close(self) -> None:

@@ -116,13 +116,15 @@ class MailHosts:
         answer = dialogue.greet()
         self._note(host, number, answer)
         if answer is None:
-            await asyncio.wait_for(reader.read(), IDLE_SECONDS)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await reader.read()
             return
         writer.write(answer.to_wire())
         while not answer.closes:
             await writer.drain()
             try:
-                line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    line = await reader.readuntil(b"\n")
             except asyncio.LimitOverrunError:
                 writer.write(b"500 5.5.2 Error: line too long\r\n")
                 break
