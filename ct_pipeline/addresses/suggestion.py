@@ -17,7 +17,7 @@ _LETTERS_FOR_ONE_SLIP = 5  # gmail, yahoo
 _LETTERS_FOR_ONE_SLIP_ANYWHERE = (
     7  # hotmail, outlook: also in the first letter, where fmail and tmail are real providers
 )
-_LETTERS_FOR_TWO_SLIPS = 7
+_LETTERS_FOR_TWO_SLIPS = 9  # protonmail, rediffmail; with fewer, hotmart.com would be taken for hotmail.com
 _MAX_SLIPS = 2
 _MAX_NAME_CHARS = 40  # bounds the work; no known provider comes near
 
@@ -58,7 +58,7 @@ def suggest_domain(domain: str, known: KnownDomains) -> str | None:
     name, _, top_level = domain.rpartition(".")
     if not name:
         return None
-    slip = _top_level_slips().get(top_level)
+    slip = top_level_slips().get(top_level)
     mended = f"{name}.{slip.meant}" if slip else None
     if mended in known.ranks:
         return mended
@@ -80,7 +80,7 @@ def suggest_domains(domains: pl.Series, known: KnownDomains) -> pl.Series:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slip:
+class TopLevelSlip:
     meant: str
     is_never_delegated: bool
 
@@ -117,11 +117,11 @@ def _slips_allowed(name: str) -> int:
 
 
 @cache
-def _top_level_slips() -> dict[str, _Slip]:
+def top_level_slips() -> dict[str, TopLevelSlip]:
     text = files("ct_pipeline.addresses").joinpath("top_level_slips.toml").read_text(encoding="utf-8")
     table: dict[str, dict[str, list[str]]] = tomllib.loads(text)
     return {
-        typed: _Slip(meant, kind == "never_delegated")
+        typed: TopLevelSlip(meant, kind == "never_delegated")
         for kind, slips in table.items()
         for meant, typed_forms in slips.items()
         for typed in typed_forms
