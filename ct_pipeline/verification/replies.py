@@ -35,7 +35,7 @@ class ReplyReader:
         return cls(load_rules())
 
     def read(self, reply: Reply, provider: str = "") -> Reading:
-        """What ``reply`` means, coming from a host of ``provider`` (a row of providers.toml, or a domain).
+        """What ``reply`` means, coming from a host of ``provider`` (a row of providers.toml, or any other name).
 
         ``retry_seconds`` is set where the host asks for patience and says how much.
         """
