@@ -1,6 +1,7 @@
 """Evidence for the judge, and verdicts back: what is unjudged, what was judged."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
@@ -50,7 +51,8 @@ class EvidenceRow(NamedTuple):
     revision: int | None
 
 
-class Backlog(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Backlog:
     """Evidence that waits for the judge; ``oldest_at`` is None when there is none."""
 
     count: int
@@ -224,7 +226,7 @@ def progress(conn: psycopg.Connection, pull_id: int, now: datetime) -> PullProgr
 def verified_rows(conn: psycopg.Connection, pull_id: int, batch_rows: int = 50_000) -> Iterator[pl.DataFrame]:
     """Every row of a pull with its verdict, ordered by row_number, in frames of at most ``batch_rows``.
 
-    Columns: row_number, email (the normalized address), then the fields of ``Verdict`` but address. An address without
+    Columns: row_number, then the fields of ``Verdict`` (address first). An address without
     a verdict is unknown / not_asked_yet. All frames come from one snapshot; the connection is in a transaction, and
     not to be used from another thread, until the iterator is exhausted or closed.
     """
@@ -238,7 +240,7 @@ def verified_rows(conn: psycopg.Connection, pull_id: int, batch_rows: int = 50_0
 
 
 VERIFIED_ROWS_SCHEMA = pl.Schema({
-    "row_number": pl.Int64, "email": pl.String, "address_id": pl.Int64, "status": pl.String, "reason": pl.String,
+    "row_number": pl.Int64, "address": pl.String, "address_id": pl.Int64, "status": pl.String, "reason": pl.String,
     "safe_to_send": pl.String, "bounce_type": pl.String, "verdict_text": pl.String, "is_disposable": pl.Boolean,
     "is_free": pl.Boolean, "is_role": pl.Boolean, "suggested_email": pl.String, "provider": pl.String,
     "mx_record": pl.String, "smtp_code": pl.Int64, "smtp_enhanced": pl.String, "smtp_text": pl.String,
