@@ -1,0 +1,55 @@
+# Everything below sets itself up: .venv is made, and made anew when requirements.txt changes.
+# PYTHON=... names the Python to make it with; TESTS=... gives pytest a part of the suite to run.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench dev lock environment test_servers
+
+RUN := .venv/bin
+IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
+TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
+
+export DAGSTER_DISABLE_TELEMETRY := 1
+# pyright brings its own Node.js; without these it would use the machine's, and ask the network for news of itself.
+export PYRIGHT_PYTHON_GLOBAL_NODE := off
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+help:  ## say what each target does
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: environment  ## verify a small internet on this machine and compare every verdict with the truth
+	$(RUN)/ct-pipeline demo
+
+test: environment test_servers  ## run the whole test suite, against real mail servers and a real database
+	$(RUN)/python -m pytest $(if $(CI),-p ct_pipeline_tests.ci_no_skips) $(TESTS)
+
+lint: environment  ## check style, format and types
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/pyright
+
+bench: environment  ## measure normalizing, contact files and ledger writes
+	for benchmark in ct_pipeline_tests/benchmarks/*.py; do echo "== $$benchmark"; $(RUN)/python "$$benchmark"; done
+
+dev: environment  ## start the database, Dagster's daemon and its UI in one command
+	$(RUN)/ct-pipeline dev
+
+lock:  ## choose the newest versions that pyproject.toml allows; needs uv
+	uv pip compile --quiet --upgrade --universal --group dev --no-strip-extras --generate-hashes \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+
+environment: .venv/locked_environment
+
+.venv/locked_environment: requirements.txt pyproject.toml .ci/create_environment
+	@.ci/create_environment
+	@touch $@
+
+test_servers:
+ifneq ($(IS_ROOT),yes)
+	@echo "Not root: ct_pipeline_tests/real_servers is left out, since only root can start mail servers."
+	@echo "Other tests want NSD and Chromium: sudo .ci/install_servers"
+else ifeq ($(shell command -v apt-get),)
+	@echo "No apt-get: Postfix, Exim, OpenSMTPD, NSD and Chromium are yours to install; .ci/install_servers says where."
+else
+	@.ci/install_servers
+endif
