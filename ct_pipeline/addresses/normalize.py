@@ -1,7 +1,8 @@
 """Raw strings become comparable addresses, in bulk and one by one, with the same result."""
 
 import re
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import polars as pl
 
@@ -41,7 +42,7 @@ def normalize(raw: pl.Series) -> pl.DataFrame:
     open_strings = settled.filter(~pl.col("is_settled")).get_column("raw_email").unique()
     if open_strings.is_empty():
         return settled.select(_COLUMNS)
-    by_hand = pl.DataFrame([astuple(normalize_one(text)) for text in open_strings], schema=_SCHEMA, orient="row")
+    by_hand = pl.DataFrame([_row(normalize_one(text)) for text in open_strings], schema=_SCHEMA, orient="row")
     joined = settled.join(by_hand, on="raw_email", how="left", suffix="_by_hand", maintain_order="left")
     return joined.select(
         "raw_email",
@@ -77,4 +78,5 @@ def _parts(raw: str) -> tuple[str, str]:
 
 
 _COLUMNS = [field.name for field in fields(NormalizedAddress)]
+_row = attrgetter(*_COLUMNS)  # dataclasses.astuple copies deeply and takes as long as the rules themselves
 _SCHEMA = dict.fromkeys(_COLUMNS, pl.String)

@@ -14,9 +14,7 @@ from ct_pipeline.addresses.edit_distance import edit_distance, shortened
 # How many slips a known name may be away, by the length of its first label. The names of mail providers are dense where
 # they are short: gmx, aol, live, mail and web all have living neighbours at distance 1, so they get none.
 _LETTERS_FOR_ONE_SLIP = 5  # gmail, yahoo
-_LETTERS_FOR_ONE_SLIP_ANYWHERE = (
-    7  # hotmail, outlook: also in the first letter, where fmail and tmail are real providers
-)
+_LETTERS_FOR_ONE_SLIP_ANYWHERE = 7  # hotmail; in shorter names the first letter must fit: fmail, tmail are providers
 _LETTERS_FOR_TWO_SLIPS = 9  # protonmail, rediffmail; with fewer, hotmart.com would be taken for hotmail.com
 _MAX_SLIPS = 2
 _MAX_NAME_CHARS = 40  # bounds the work; no known provider comes near
@@ -111,6 +109,8 @@ def _distance_if_near(name: str, known_name: str) -> int | None:
 
 def _slips_allowed(name: str) -> int:
     letters = len(name.partition(".")[0])
+    if len(name) > _MAX_NAME_CHARS:
+        return 0
     if letters >= _LETTERS_FOR_TWO_SLIPS:
         return 2
     return 1 if letters >= _LETTERS_FOR_ONE_SLIP else 0
