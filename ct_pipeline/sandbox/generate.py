@@ -17,6 +17,7 @@ from ct_pipeline.sandbox.population import (
     Mailbox,
     MailDomain,
     MailHost,
+    serving_hosts,
     write_inhabitants,
 )
 from ct_pipeline.sandbox.provider_plan import DISPOSABLE, PROVIDERS, TYPOS, LargeProvider
@@ -53,6 +54,7 @@ class _World:
         self._machine_count = 0
         self._nobody_count = 0
         self._used_names: set[str] = set()
+        self._domains_by_name: dict[str, MailDomain] = {}
 
     def add_provider(self, provider: LargeProvider) -> None:
         machines = [self._next_address() for _ in range(2)]
@@ -132,6 +134,7 @@ class _World:
 
     def _add_domain(self, domain: MailDomain) -> MailDomain:
         self.domains.append(domain)
+        self._domains_by_name[domain.domain] = domain
         return domain
 
     def _add_people(self, domain: MailDomain, count: int, mix: Sequence[tuple[float, MailboxBehaviour]]) -> None:
@@ -154,14 +157,7 @@ class _World:
         flags: Sequence[str] = (),
         note: str = "",
     ) -> None:
-        target = (
-            next(d for d in self.domains if d.domain == domain.mail_hosts[0])
-            if domain.dns is DomainDns.ALIAS
-            else domain
-        )
-        hosts = [self.hosts[name] for name in target.hosts]
-        if domain.dns is DomainDns.ALIAS:
-            note = f"the same mailboxes as {target.domain}"
+        hosts = [self.hosts[name] for name in serving_hosts(domain, self._domains_by_name)]
         self.mailboxes.append(tell_truth(f"{local_part}@{domain.domain}", behaviour, domain, hosts, flags, note))
 
     def _behaviour(self, mix: Sequence[tuple[float, MailboxBehaviour]]) -> MailboxBehaviour:

@@ -11,7 +11,7 @@ from ct_pipeline.sandbox.behaviours import Accepts, MailboxBehaviour
 from ct_pipeline.sandbox.certificate import self_signed_context
 from ct_pipeline.sandbox.command_log import CommandLog
 from ct_pipeline.sandbox.mail_dialogue import Answer, Greylist, Hosted, MailDialogue
-from ct_pipeline.sandbox.population import Inhabitants, Mailbox, MailDomain, MailHost
+from ct_pipeline.sandbox.population import Inhabitants, Mailbox, MailDomain, MailHost, serving_hosts
 from ct_pipeline.sandbox.reply_styles import reply_styles
 
 IDLE_SECONDS = 300  # RFC 5321 section 4.5.3.2.7: a server waits at least 5 minutes for a command
@@ -168,8 +168,9 @@ def _machines(inhabitants: Inhabitants, greylist_seconds: float) -> list[_Machin
     hosted = _hosted_by_domain(inhabitants.domains, inhabitants.mailboxes)
     addresses = {host.host: host.address for host in inhabitants.hosts}
     by_address: dict[str, dict[str, Hosted]] = {address: {} for address in first_names}
+    domains = {domain.domain: domain for domain in inhabitants.domains}
     for domain in inhabitants.domains:
-        for name in domain.hosts:
+        for name in serving_hosts(domain, domains):
             if domain.accepts is not Accepts.NOTHING:
                 by_address[addresses[name]][domain.domain] = hosted[domain.domain]
     return [

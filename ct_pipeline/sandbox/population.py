@@ -6,7 +6,7 @@ the third one says; the ``truth_`` columns are what a perfect and honest verifie
 
 import csv
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -109,6 +109,13 @@ def write_inhabitants(inhabitants: Inhabitants, folder: Path) -> None:
         ["address", "domain", "behaviour", "truth_status", "truth_reason", "truth_flags", "decidable", "note"],
         inhabitants.mailboxes,
     )
+
+
+def serving_hosts(domain: MailDomain, domains: Mapping[str, MailDomain]) -> tuple[str, ...]:
+    """The mail hosts that serve ``domain``; those of the other domain when it is an alias."""
+    if domain.dns is DomainDns.ALIAS:
+        return domains[domain.mail_hosts[0]].hosts
+    return domain.hosts
 
 
 def with_addresses(hosts: Iterable[MailHost]) -> list[MailHost]:

@@ -89,6 +89,17 @@ def test_a_domain_that_its_host_does_not_know_is_not_relayed(session):
         assert client.rcpt("anna@acme.test")[0] == 250
 
 
+def test_an_alias_has_mailboxes_of_its_own_at_the_hosts_of_the_other_domain(session):
+    alias = MailDomain("alias.test", DomainDns.ALIAS, ("acme.test",))
+    people = [*PEOPLE, Mailbox("zoe@alias.test")]
+    with (
+        Sandbox(domains=[alias], population=people, smtp_port=0, dns_port=0).run_in_thread() as sandbox,
+        session(sandbox, HOST) as client,
+    ):
+        assert client.rcpt("zoe@alias.test")[0] == 250
+        assert client.rcpt("anna@alias.test")[0] == 550
+
+
 def test_accepts_all_host_says_250_to_every_name(session):
     with acme("accepts_all", "yahoo").run_in_thread() as sandbox, session(sandbox, HOST) as client:
         assert client.rcpt("gone@acme.test")[0] == 250

@@ -12,7 +12,7 @@ from ct_pipeline.errors import SettingsError
 from ct_pipeline.sandbox.behaviours import HOST_BEHAVIOURS, DomainDns
 from ct_pipeline.sandbox.generate import generate
 from ct_pipeline.sandbox.internet import Sandbox
-from ct_pipeline.sandbox.population import population, read_inhabitants, write_inhabitants
+from ct_pipeline.sandbox.population import population, read_inhabitants, serving_hosts, write_inhabitants
 from ct_pipeline.vocabulary import Reason, Status
 
 
@@ -95,7 +95,7 @@ def test_hosts_answer_for_their_mailboxes_as_the_truth_says(inhabitants, session
     talking = {"normal", "one_recipient", "session_limit", "hangs_up_after_refusal", "starttls", "greylists"}
     domains = {domain.domain: domain for domain in inhabitants.domains}
     for mailbox in inhabitants.mailboxes:
-        hosts = domains[mailbox.domain].hosts
+        hosts = serving_hosts(domains[mailbox.domain], domains)
         alive = next((machines[name] for name in hosts if machines[name].does.listens), None)
         if alive is not None and alive.behaviour in talking and mailbox.address.isascii():
             by_host.setdefault(alive.host, []).append(mailbox)
