@@ -43,7 +43,7 @@ def demo(
             graded = _run_pipeline(settings, console, started, patience)
             traffic = read_traffic(command_log)
     except CtPipelineError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{error}[/red]")
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
     console.print()
     print_report(console, graded, traffic, time.monotonic() - started)

@@ -44,7 +44,7 @@ def dev(
     except KeyboardInterrupt:
         console.print("Stopped.")
     except CtPipelineError as error:
-        Console(stderr=True, highlight=False).print(f"[red]{error}[/red]")
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
 
 

@@ -16,6 +16,7 @@ import dns.nameserver
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
 
 from ct_pipeline.domains.answers import AddressAnswer, MxAnswer, Outcome, join_addresses
 from ct_pipeline.errors import SettingsError
@@ -56,6 +57,13 @@ class DnsResolver:
         if ipv4.outcome.is_temporary or ipv4.outcome is Outcome.NO_NAME:
             return ipv4
         return join_addresses(ipv4, await self._addresses(host, dns.rdatatype.AAAA))
+
+    async def names_of(self, address: str) -> tuple[str, ...]:
+        """The names that reverse DNS (PTR) gives ``address``, lower-case; none when it has none, or cannot be asked."""
+        answer = await self._ask(dns.reversename.from_address(address).to_text().rstrip("."), dns.rdatatype.PTR)
+        if isinstance(answer, _Failure) or answer.rrset is None:
+            return ()
+        return tuple(_host_text(rdata.target).lower().rstrip(".") for rdata in answer.rrset)
 
     async def _addresses(self, host: str, kind: dns.rdatatype.RdataType) -> AddressAnswer:
         answer = await self._ask(host, kind)
@@ -126,7 +134,7 @@ def _host_text(name: dns.name.Name) -> str:
 
 def _build_resolver(settings: Settings, on_query: Callable[[], None]) -> dns.asyncresolver.Resolver:
     resolver = dns.asyncresolver.Resolver(configure=False)
-    endpoints = settings.nameserver_endpoints or _endpoints_of_operating_system()
+    endpoints = settings.nameserver_endpoints or operating_system_endpoints()
     resolver.nameservers = [_CountedNameserver(address, port, on_query) for address, port in endpoints]
     resolver.lifetime = settings.dns_timeout_seconds
     resolver.timeout = resolver.lifetime / max(TRIES_WITHIN_LIFETIME, len(endpoints) + 1)
@@ -134,12 +142,17 @@ def _build_resolver(settings: Settings, on_query: Callable[[], None]) -> dns.asy
     return resolver
 
 
-def _endpoints_of_operating_system() -> tuple[tuple[str, int], ...]:
+def operating_system_endpoints(resolv_conf: str = "/etc/resolv.conf") -> tuple[tuple[str, int], ...]:
+    """(ip, port) of each resolver that the operating system names.
+
+    Raises:
+        SettingsError: it names none.
+    """
     try:
-        found = dns.resolver.Resolver().nameservers
+        found = dns.resolver.Resolver(resolv_conf).nameservers
     except (dns.resolver.NoResolverConfiguration, OSError) as error:
         raise SettingsError(
-            f"No DNS resolver: /etc/resolv.conf names none ({error}). Set CT_NAMESERVERS to the address of one."
+            f"No DNS resolver: {resolv_conf} names none ({error}). Set CT_NAMESERVERS to the address of one."
         ) from error
     return tuple((str(address), DNS_PORT) for address in found)
 

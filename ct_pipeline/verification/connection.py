@@ -80,6 +80,14 @@ class Connection:
             after_reply()
             await self._close()
 
+    async def quit(self) -> None:
+        """End the session without having asked anything."""
+        self._transport.write(b"QUIT\r\n")
+        with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
+            async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
+                await self._protocol.next_reply()
+        await self._close()
+
     async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
         try:
             wait = CLOSING_TIMEOUT_SECONDS if dialogue.is_closing else timeouts.reply

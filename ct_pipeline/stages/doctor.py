@@ -1,0 +1,156 @@
+"""Is this machine fit to verify? Each thing that must be right, looked at, with the mend where it is not."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from ct_pipeline.domains.answers import Outcome
+from ct_pipeline.domains.facts import DomainFacts
+from ct_pipeline.domains.lookup import DomainLookup
+from ct_pipeline.domains.providers import load_providers
+from ct_pipeline.domains.resolver import DnsResolver
+from ct_pipeline.errors import CtPipelineError
+from ct_pipeline.settings import Settings
+from ct_pipeline.storage.database import describe_url, resolve_database_url
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.verification.connection import Refusal, Timeouts, open_connection
+from ct_pipeline.vocabulary import MailService
+
+ENOUGH_DISK_BYTES = 2 * 1024**3  # a million addresses take about this in lake, ledger and Dagster's history
+DIAL_TIMEOUTS = Timeouts(connect=10.0, reply=20.0)
+HOSTS_TO_DIAL = 3
+
+
+class State(StrEnum):
+    OK = "ok"
+    PROBLEM = "problem"
+    UNTESTED = "untested"  # something else has to be mended, or set, first
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``mend`` is empty when it is all right."""
+
+    subject: str
+    state: State
+    what: str
+    mend: str = ""
+
+
+async def examine(settings: Settings) -> AsyncGenerator[Finding]:
+    """Look at everything, in the order in which a user would mend it. Sends no mail, changes nothing."""
+    yield await asyncio.to_thread(_database, settings)
+    yield _disk(settings)
+    async with DomainLookup(settings, load_providers()) as lookup:
+        resolver = DnsResolver(settings)
+        yield await _nameservers(resolver, settings)
+        yield await _helo_name(resolver, settings)
+        sender = await lookup.look_up(_domain_of_sender(settings), datetime.now(UTC))
+        yield _mail_from(settings, sender)
+        yield await _port_25(settings, sender)
+
+
+def _database(settings: Settings) -> Finding:
+    subject = "database"
+    try:
+        where = describe_url(resolve_database_url(settings))
+        with open_ledger(settings) as conn:
+            row = conn.execute("show server_version").fetchone()
+    except CtPipelineError as error:
+        return Finding(subject, State.PROBLEM, str(error), "Run `ct-pipeline db upgrade`, or mend CT_DATABASE_URL.")
+    return Finding(subject, State.OK, f"PostgreSQL {row[0] if row else '?'} at {where}")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = _existing(settings.state_dir)
+    free = shutil.disk_usage(folder).free
+    what = f"{free / 1024**3:.1f} GiB free for {settings.state_dir}"
+    if free >= ENOUGH_DISK_BYTES:
+        return Finding("disk", State.OK, what)
+    mend = "Free some space, or set CT_STATE_DIR to a folder on a larger disk."
+    return Finding("disk", State.PROBLEM, what, mend)
+
+
+async def _nameservers(resolver: DnsResolver, settings: Settings) -> Finding:
+    subject = "resolver"
+    asked = ", ".join(settings.nameservers) or "those of the operating system"
+    domain = _domain_of_sender(settings)
+    started = time.monotonic()
+    answer = await resolver.mx(domain)
+    took = f"{(time.monotonic() - started) * 1000:.0f} ms"
+    if answer.outcome.is_temporary:
+        mend = "Set CT_NAMESERVERS to resolvers that answer from here, best one of your own on this machine or network."
+        return Finding(subject, State.PROBLEM, f"{asked}: {answer.detail} (asked for {domain})", mend)
+    return Finding(subject, State.OK, f"{asked}: answered in {took}")
+
+
+async def _helo_name(resolver: DnsResolver, settings: Settings) -> Finding:
+    """RFC 5321 section 4.1.1.1: the name in EHLO is ours and resolves; large providers ask for the way back as well."""
+    subject = "HELO name"
+    name = settings.helo_name
+    if "." not in name or name.endswith((".localdomain", ".local")):
+        mend = "Set CT_HELO_NAME to this machine's public name, such as verify.your-company.com."
+        return Finding(subject, State.PROBLEM, f"{name!r} is no public name", mend)
+    forward = await resolver.addresses(name)
+    if forward.outcome is not Outcome.RECORDS:
+        mend = f"Add an A record for {name} that points to this machine's public address."
+        return Finding(subject, State.PROBLEM, f"{name} does not resolve: {forward.detail or 'no address'}", mend)
+    for address in forward.addresses:
+        names = await resolver.names_of(address)
+        if name.lower().rstrip(".") not in names:
+            points = ", ".join(names) or "nothing"
+            mend = f"Ask whoever gave you {address} to set its reverse DNS (PTR) to {name}."
+            return Finding(subject, State.PROBLEM, f"{name} is {address}, whose reverse DNS is {points}", mend)
+    return Finding(subject, State.OK, f"{name} is {', '.join(forward.addresses)}, and the way back agrees")
+
+
+def _mail_from(settings: Settings, sender: DomainFacts) -> Finding:
+    subject = "MAIL FROM"
+    if not settings.mail_from:
+        mend = "Set CT_MAIL_FROM to an address that exists, on a domain of yours: some hosts refuse the null sender."
+        return Finding(subject, State.UNTESTED, "the null sender <>", mend)
+    if sender.service is MailService.NULL_MX:
+        mend = "Hosts refuse senders whose domain takes no mail (RFC 7505). Use a domain with a working MX."
+        return Finding(subject, State.PROBLEM, f"{sender.domain} has a null MX", mend)
+    if not sender.service.takes_mail:
+        mend = f"Give {sender.domain} an MX record, or set CT_MAIL_FROM to an address of a domain that has one."
+        return Finding(subject, State.PROBLEM, f"{sender.domain} takes no mail: {sender.detail}", mend)
+    return Finding(subject, State.OK, f"{settings.mail_from}, whose domain takes mail at {sender.mx_record}")
+
+
+async def _port_25(settings: Settings, sender: DomainFacts) -> Finding:
+    """Says EHLO to our own domain's mail hosts: nobody else is bothered."""
+    subject = f"outbound port {settings.smtp_port}"
+    endpoints = [(mx.host, address) for mx in sender.mx_hosts for address in mx.addresses][:HOSTS_TO_DIAL]
+    if not endpoints:
+        return Finding(subject, State.UNTESTED, f"{sender.domain} has no mail host to try", "Set CT_MAIL_FROM first.")
+    said: list[str] = []
+    for host, address in endpoints:
+        outcome = await open_connection(address, settings.smtp_port, host, settings.helo_name, DIAL_TIMEOUTS)
+        if not isinstance(outcome, Refusal):
+            await outcome.quit()
+            return Finding(subject, State.OK, f"{host} answered and took our EHLO")
+        if outcome.reply.code:
+            said.append(f"{host} answered {outcome.reply.code} {outcome.reply.text}")
+            continue
+        said.append(f"{host}: {outcome.reply.text}")
+    mend = (
+        "If every host is silent, your network blocks outgoing port 25, as most clouds do: ask them to open it, "
+        "or run ct_pipeline where it is open. A refusal in words is about this machine's address: see what it says."
+    )
+    return Finding(subject, State.PROBLEM, "; ".join(said), mend)
+
+
+def _domain_of_sender(settings: Settings) -> str:
+    return (settings.mail_from.rpartition("@")[2] or settings.helo_name).lower().rstrip(".")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
