@@ -6,6 +6,7 @@
     ├── PermanentError             a rerun changes nothing until someone mends the cause
     │   ├── SettingsError          a setting is missing or wrong; names the variable and the mend
     │   ├── ContactFileError       a contact file cannot be read at all
+    │   ├── ListFileError          a list file cannot be written where it was asked for
     │   └── StateFolderError       the state folder cannot hold the embedded database
     └── TransientError             the same call may succeed later
         ├── LedgerUnavailableError the database does not answer
@@ -33,6 +34,10 @@ class SettingsError(PermanentError):
 
 class ContactFileError(PermanentError):
     """A contact file cannot be read at all."""
+
+
+class ListFileError(PermanentError):
+    """A list file cannot be written where it was asked for."""
 
 
 class StateFolderError(PermanentError):

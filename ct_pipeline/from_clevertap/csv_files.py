@@ -131,6 +131,8 @@ def _find_delimiter(sample: str) -> str:
 
 
 def _email_likeness(cell: str) -> int:
+    if any(delimiter in cell for delimiter in DELIMITERS):  # "email;name" under a comma
+        return 0
     rank = name_rank(cell)
     if rank is not None:
         return 4 - rank

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
-_EXACT_NAMES: tuple[frozenset[str], ...] = (
+_EXACT_NAMES = (
     frozenset({"email", "emailaddress", "emails", "emailid", "emailaddr", "emailadress", "emailaddresses", "rawemail"}),
     frozenset(
         {
@@ -61,10 +62,9 @@ def pick_email_column(headers: Sequence[str], sample: Sequence[Sequence[str]]) -
 def name_rank(header: str) -> int | None:
     """How well a name fits: 0 is best, None not at all. ``"E-Mail"`` 0, ``"Courriel"`` 1, ``"work_email"`` 2."""
     words = _words(header)
-    joined = "".join(words)
-    for rank, names in enumerate(_EXACT_NAMES):
-        if joined in names:
-            return rank
+    rank = _ranks_of_exact_names().get("".join(words))
+    if rank is not None:
+        return rank
     if _NOT_THE_ADDRESS.isdisjoint(words):
         if "email" in words or "emailaddress" in words:
             return 2
@@ -78,6 +78,11 @@ def looks_like_address(cell: str) -> bool:
     if "@" not in cell or len(cell) > _LONGEST_LOOKED_AT:
         return False
     return bool(_ADDRESS.fullmatch(cell) or _NAMED_ADDRESS.fullmatch(cell))
+
+
+@cache
+def _ranks_of_exact_names() -> dict[str, int]:
+    return {"".join(_words(name)): rank for rank, names in enumerate(_EXACT_NAMES) for name in names}
 
 
 def _address_share(cells: Sequence[str]) -> float:

@@ -81,7 +81,7 @@ def find_encoding(path: Path, file_format: ContactFormat) -> str:
         if wide := _unmarked_utf16(start):
             _read_through(file)
             return wide
-        if _share_of_control_bytes(start) > 0.1:
+        if start.count(0) > 0.2 * len(start):
             raise ContactFileError(f"{path} is not text. Give CSV, gzipped CSV or Parquet.")
         valid, invalid = _count_utf8(start, file)
     return "utf-8" if valid >= invalid else "cp1252"
@@ -130,11 +130,6 @@ def _unmarked_utf16(start: bytes) -> str | None:
     if low > 0.4 and high < 0.1:
         return "utf-16-be"
     return None
-
-
-def _share_of_control_bytes(start: bytes) -> float:
-    text = start.translate(None, bytes(set(range(32)) - set(b"\t\n\r\f\v")))
-    return 1 - len(text) / len(start)
 
 
 def _count_utf8(start: bytes, file: BinaryIO) -> tuple[int, int]:

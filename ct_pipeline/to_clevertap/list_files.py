@@ -57,7 +57,8 @@ def write_verified_list(
     """
     written_as = list_format(out)
     statuses: Counter[str] = Counter()
-    frames = _counted(rows, shape, statuses)
+    faults_of_rows: list[OSError] = []
+    frames = _counted(_noting_faults(rows, faults_of_rows), shape, statuses)
     try:
         if written_as is ContactFormat.PARQUET:
             _write_parquet(frames, shape, out)
@@ -65,6 +66,8 @@ def write_verified_list(
             _write_csv(frames, shape, out, zipped=written_as is ContactFormat.CSV_GZ)
         set_aside_path = _write_set_aside(set_aside, out)
     except OSError as error:
+        if error in faults_of_rows:
+            raise
         raise ListFileError(f"{out} cannot be written: {error.strerror or error}.") from error
     return ListFileSummary(out, statuses.total(), dict(statuses), set_aside_path)
 
@@ -94,6 +97,15 @@ def added_names(shape: ContactFileShape) -> tuple[str, ...]:
         taken.add(name)
         names.append(name)
     return tuple(names)
+
+
+def _noting_faults(rows: Iterable[pl.DataFrame], faults: list[OSError]) -> Iterator[pl.DataFrame]:
+    """``rows``; what goes wrong in reading them is noted, since it says nothing about the list file's place."""
+    try:
+        yield from rows
+    except OSError as error:
+        faults.append(error)
+        raise
 
 
 def _counted(
