@@ -161,7 +161,7 @@ class _Display:
         self._bar.advance(self._task, count)
 
     def start_verifying(self) -> None:
-        from ct_pipeline.storage.backlog import progress
+        from ct_pipeline.storage.verdicts import progress
         from ct_pipeline.storage.ledger import open_ledger
 
         with open_ledger(self._settings) as conn:

@@ -9,7 +9,7 @@ import polars as pl
 
 from ct_pipeline.addresses.normalize import normalize
 from ct_pipeline.addresses.role import role_mask
-from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domain
+from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domains
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.from_clevertap.contact_files import describe_contact_file, read_contact_file
 from ct_pipeline.from_clevertap.contact_rows import SetAsideRow
@@ -108,11 +108,9 @@ def normalized_batch(rows: pl.DataFrame, known: KnownDomains) -> pl.DataFrame:
     """``rows`` (row_number i64, raw_email str) with address, local_part, domain, syntax_reason, is_role and
     suggested_email."""
     batch = pl.concat([rows.select("row_number"), normalize(rows["raw_email"])], how="horizontal")
-    domains = batch["domain"].drop_nulls().unique().to_list()
-    suggested = {domain: better for domain in domains if (better := suggest_domain(domain, known)) is not None}
-    better = pl.col("domain").replace_strict(suggested, default=None, return_dtype=pl.String)
+    better = suggest_domains(batch["domain"], known)
     return batch.with_columns(
-        role_mask(batch["local_part"]).fill_null(value=False).alias("is_role"),
+        role_mask(batch["local_part"]).alias("is_role"),
         (pl.col("local_part") + "@" + better).alias("suggested_email"),
     )
 
