@@ -161,8 +161,8 @@ class _Display:
         self._bar.advance(self._task, count)
 
     def start_verifying(self) -> None:
-        from ct_pipeline.storage.verdicts import progress
         from ct_pipeline.storage.ledger import open_ledger
+        from ct_pipeline.storage.verdicts import progress
 
         with open_ledger(self._settings) as conn:
             due = progress(conn, self._pull_id, datetime.now(UTC)).due_now_count

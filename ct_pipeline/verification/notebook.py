@@ -1,9 +1,13 @@
 """What the running sessions have observed and the ledger does not hold yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
+
+
+Kind = Literal["session", "probe"]
 
 
 @dataclass(slots=True)
@@ -23,7 +27,7 @@ class Observations:
 class Notebook:
     """Collects observations between commits. ``take_ids`` gives the next identifiers of ``session`` or ``probe``."""
 
-    def __init__(self, take_ids: Callable[[str], range]) -> None:
+    def __init__(self, take_ids: Callable[[Kind], Iterable[int]]) -> None:
         self.page = Observations()
         self._take_ids = take_ids
         self._ids: dict[str, Iterator[int]] = {}
@@ -39,7 +43,7 @@ class Notebook:
     def new_probe_id(self) -> int:
         return self._next_id("probe")
 
-    def _next_id(self, what: str) -> int:
+    def _next_id(self, what: Kind) -> int:
         identifier = next(self._ids.get(what, iter(())), None)
         if identifier is None:
             self._ids[what] = iter(self._take_ids(what))
