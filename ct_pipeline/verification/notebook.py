@@ -6,7 +6,6 @@ from typing import Literal
 
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
 
-
 Kind = Literal["session", "probe"]
 
 
