@@ -22,7 +22,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.DOMAIN_NOT_HOSTED: "The mail server that {domain} names does not take mail for it",
     Reason.PROBER_BLOCKED: "The mail server of {domain} turns our server away, which says nothing about the mailbox",
     Reason.SENDER_REFUSED: "The mail server of {domain} refuses our sender address and says nothing about the mailbox",
-    Reason.POLICY_REFUSED: "The mail server of {domain} refused us for a rule of its own and says nothing about the mailbox",
+    Reason.POLICY_REFUSED: "The mail server of {domain} refused us by a rule of its own, not for the mailbox",
     Reason.RELAY_DENIED: "The mail server of {domain} does not take mail for it from us; its set-up may be faulty",
     Reason.RATE_LIMITED: "The mail server of {domain} found that we ask too much at once",
     Reason.TLS_OR_LOGIN_REQUIRED: "The mail server of {domain} wants encryption or a login before it answers",

@@ -1,0 +1,62 @@
+"""Evidence for tests of judgement: an ordinary address at an ordinary domain, changed where a test says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.vocabulary import About, MailService, Reason
+
+ORDINARY = Evidence(
+    address_id=1,
+    address="joe@shop.example",
+    syntax_reason=None,
+    is_role=False,
+    suggested_email=None,
+    mail_service=MailService.MX,
+    dns_detail="",
+    provider="hoster.example",
+    mx_record="mx1.hoster.example",
+    is_disposable=False,
+    is_free=False,
+    domain_looked_up_at=datetime(2026, 11, 20, 8, 0, tzinfo=UTC),
+    reading=None,
+    smtp_code=None,
+    smtp_enhanced=None,
+    smtp_text=None,
+    asked_at=None,
+    attempt_count=0,
+    next_attempt_at=None,
+    is_catch_all=False,
+    tells_apart=None,
+    catch_all_found_at=None,
+)
+
+
+@pytest.fixture(scope="session")
+def evidence() -> Callable[..., Evidence]:
+    """``evidence(**changes)``: nobody has been asked yet."""
+
+    def make(**changes: Any) -> Evidence:
+        return replace(ORDINARY, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def answered() -> Callable[..., Evidence]:
+    """``answered(code, reason, about, **changes)``: the last reply had this code and this reading, at 9:00."""
+
+    def make(code: int, reason: Reason, about: About = About.ADDRESS, **changes: Any) -> Evidence:
+        reply = {
+            "reading": Reading(reason, about, "some_rule"),
+            "smtp_code": code,
+            "asked_at": datetime(2026, 11, 20, 9, 0, tzinfo=UTC),
+            "attempt_count": 1,
+        }
+        return replace(ORDINARY, **{**reply, **changes})
+
+    return make

@@ -1,0 +1,81 @@
+"""What must hold for any reply, also one that nobody has written yet."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.replies import ReplyReader
+from ct_pipeline.verification.reply_rules import load_rules
+from ct_pipeline.vocabulary import About, Reason
+
+READER = ReplyReader.load()
+RULES = load_rules()
+EXAMPLES = [(example, min(rule.providers, default="")) for rule in RULES.rules for example in rule.examples]
+
+# Words that rules look for, so that random texts do reach them.
+WORDS = sorted({word for example, _ in EXAMPLES for word in example.text.split()})
+texts = st.one_of(st.text(max_size=300), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
+enhanced_codes = st.one_of(
+    st.none(), st.from_regex(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", fullmatch=True), st.text(max_size=8)
+)
+replies = st.builds(
+    Reply, stage=st.sampled_from(Stage), code=st.one_of(st.integers(0, 999)), enhanced=enhanced_codes, text=texts
+)
+providers = st.sampled_from(["", "google", "outlook", "comcast", "titan", "qq", "shop.example"])
+
+
+@given(replies, providers)
+def test_any_reply_gets_a_reading(reply, provider):
+    reading = READER.read(reply, provider)
+    assert isinstance(reading.reason, Reason)
+    assert isinstance(reading.about, About)
+    assert reading.rule
+    assert reading.retry_seconds is None or 1 <= reading.retry_seconds <= 86_400
+    assert READER.read(reply, provider) == reading
+
+
+@given(replies, providers)
+def test_only_a_permanent_reply_at_rcpt_condemns(reply, provider):
+    reading = READER.read(reply, provider)
+    if reading.about is About.DOMAIN:
+        assert reply.stage is Stage.RCPT
+        assert 500 <= reply.code <= 599
+    if reading.about is About.ADDRESS:
+        assert reply.stage is Stage.RCPT
+        assert reply.code != 421
+        if 400 <= reply.code <= 499:
+            assert reading.reason in (Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED)
+    if reading.reason is Reason.ACCEPTED:
+        assert reply.code in (250, 251)
+        assert reply.stage is Stage.RCPT
+
+
+@given(
+    st.sampled_from(EXAMPLES),
+    st.one_of(
+        st.integers(min_value=0).map(str),
+        st.from_regex(r"[0-9][0-9a-f]{9,30}", fullmatch=True),
+        st.from_regex(r"\[[0-9]{1,3}(?:\.[0-9]{1,3}){3}\]", fullmatch=True),
+        st.from_regex(r"[a-z]{3}[0-9]{9}[a-z]{2}\.[0-9]{1,3} - gsmtp", fullmatch=True),
+    ),
+)
+def test_numbers_and_session_ids_change_nothing(example_of_a_rule, identifier):
+    example, provider = example_of_a_rule
+    longer = Reply(example.stage, example.code, example.enhanced, f"{example.text} {identifier}")
+    before, after = READER.read(example, provider), READER.read(longer, provider)
+    assert (after.reason, after.about, after.rule) == (before.reason, before.about, before.rule)
+
+
+names = st.from_regex(r"[a-z](?:[a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True)
+words_that_mislead = st.sampled_from(["spamhaus", "blocked", "no-such-user", "sender", "mailer.spf", "quota", "virus"])
+
+
+@given(st.sampled_from(EXAMPLES), st.one_of(names, words_that_mislead), st.one_of(names, words_that_mislead))
+def test_the_address_that_a_reply_quotes_changes_nothing(example_of_a_rule, local_part, domain):
+    example, provider = example_of_a_rule
+    text = example.text.replace("user@example.com", f"{local_part}@{domain}.example")
+    before, after = (
+        READER.read(example, provider),
+        READER.read(Reply(example.stage, example.code, example.enhanced, text), provider),
+    )
+    assert after == before

@@ -1,0 +1,53 @@
+"""What is left of a reply's text when names, hosts and numbers are taken out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ct_pipeline.verification.reply_gist import MAX_GIST_CHARACTERS, GistMaker, enhanced_in
+
+GISTS = GistMaker(names=["spamhaus", "(?<=p=)nosuchuser"], codes=["ib[0-9]{3}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "gist"),
+    [
+        ("<Joe.Doe@Shop.example>: User Unknown", "<addr>: user unknown"),
+        ("joe@shop.example is gone", "addr is gone"),
+        ("host mx1.shop.example[192.0.2.1] said: no", "host host[#] said: no"),
+        ("blocked using zen.spamhaus.org", "blocked using spamhaus"),
+        ("https://www.spamhaus.org/query/ip/192.0.2.1 says so", "spamhaus says so"),
+        ("see https://support.google.com/mail/?p=NoSuchUser a1-b2c3.45 - gsmtp", "see nosuchuser # - gsmtp"),
+        ("refused. IB112.", "refused. ib112"),
+        ("refused (S3150)", "refused (#)"),
+        ("it doesn’t  exist\nhere", "it doesn't exist here"),
+        ("RESOLVER.ADR.RecipientNotFound; not found", "resolver.adr.recipientnotfound; not found"),
+        ("", ""),
+    ],
+)
+def test_gist(text, gist):
+    assert GISTS.gist(text) == gist
+
+
+@given(st.text(max_size=3000))
+def test_gists_are_short_lower_case_and_on_one_line(text):
+    gist = GISTS.gist(text)
+    assert "\n" not in gist
+    assert gist == gist.strip()
+    assert len(gist) <= 6 * MAX_GIST_CHARACTERS  # "<>" becomes "<addr>", and lower case may be longer
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "enhanced"),
+    [
+        (550, "#5.1.0 Address rejected", "5.1.0"),
+        (550, "sorry, no mailbox here by that name (#5.1.1)", "5.1.1"),
+        (550, "5.1.1 unknown", "5.1.1"),
+        (450, "5.1.1 unknown", ""),
+        (550, "5.1.1.4 is an address", ""),
+        (550, "your version 5.1.1 is old", ""),
+        (0, "connection lost", ""),
+    ],
+)
+def test_enhanced_code_in_the_text(code, text, enhanced):
+    assert enhanced_in(code, text) == enhanced
