@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline_tests.real_servers.exim import running_exim
 from ct_pipeline_tests.real_servers.nsd import running_nsd
 from ct_pipeline_tests.real_servers.opensmtpd import running_opensmtpd
@@ -111,6 +112,13 @@ def pipeline_environment(nameserver: str, smtp_port: int) -> dict[str, str]:
         "CT_HELO_NAME": "prober.test",
         "CT_MAIL_FROM": "check@prober.test",
     }
+
+
+@pytest.fixture
+def pipeline_settings(settings_for_tests: Settings, pipeline_environment: dict[str, str]) -> Settings:
+    """The same settings as an object, with a ledger and a state folder of the test's own."""
+    named = {name.removeprefix("CT_").lower(): value for name, value in pipeline_environment.items()}
+    return load_settings(state_dir=settings_for_tests.state_dir, database_url=settings_for_tests.database_url, **named)
 
 
 def _subfolder(parent: Path, name: str) -> Path:

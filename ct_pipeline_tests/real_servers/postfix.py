@@ -99,6 +99,8 @@ def _settings(folder: Path, domain: str) -> dict[str, str]:
         "mynetworks": "127.255.255.254/32",
         "inet_interfaces": "127.0.0.1",  # smtpd's address stands in master.cf; this one only has to exist
         "inet_protocols": "ipv4",
+        # By default a session's errors cost a second each from the tenth to the twentieth, at which Postfix hangs up.
+        "smtpd_soft_error_limit": "18",
         "alias_maps": "",
         "alias_database": "",
         "virtual_mailbox_domains": domain,
