@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ct_pipeline.errors import CtPipelineError
+from ct_pipeline.cli.failures import told_plainly
+from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import Settings, default_state_dir, load_settings
 
 if TYPE_CHECKING:
@@ -38,40 +39,36 @@ def demo(
     console = Console(highlight=False)
     started = time.monotonic()
     folder = (state_dir or default_state_dir() / "demo").absolute()
-    try:
-        with _prepared(folder, console) as (settings, command_log):
-            graded = _run_pipeline(settings, console, started, patience)
-            traffic = read_traffic(command_log)
-    except CtPipelineError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+    with told_plainly(), _prepared(folder, console) as (settings, command_log):
+        graded = _run_pipeline(settings, console, started, patience)
+        traffic = read_traffic(command_log)
     console.print()
     print_report(console, graded, traffic, time.monotonic() - started)
-    console.print(f"\nThe list      {settings.lists_dir / CONTACT_FILE}")
-    console.print(f"See it in the UI, with the sandbox running:  [bold]ct-pipeline dev --state-dir {folder}[/bold]")
-    if any(entry.grade is Grade.WRONG and entry.truth.decidable for entry in graded):
+    console.print(f"\nThe list  {settings.lists_dir / CONTACT_FILE}", soft_wrap=True)
+    console.print(
+        f"The UI    [bold]ct-pipeline dev --state-dir {folder}[/bold]   starts the sandbox too", soft_wrap=True
+    )
+    if any(entry.grade is Grade.WRONG for entry in graded):
         raise typer.Exit(1)
 
 
 @contextmanager
 def _prepared(folder: Path, console: Console) -> Iterator[tuple[Settings, Path]]:
     """An empty state folder with a database, and the sandbox; the settings, and the mail hosts' log."""
-    from ct_pipeline.cli.demo_state import clear_demo_state, sandbox_for
+    from ct_pipeline.cli.demo_state import clear_demo_state, is_demo_state, sandbox_for
     from ct_pipeline.orchestration.serve import only_server
-    from ct_pipeline.storage.embedded_postgres import start_embedded, stop_embedded
-    from ct_pipeline.storage.migrations import upgrade
+    from ct_pipeline.storage.embedded_postgres import stop_embedded
 
-    settings = load_settings(state_dir=folder, database_url=None)
+    if is_demo_state(folder):
+        earlier = load_settings(state_dir=folder, database_url=None)
+        with only_server(earlier):
+            stop_embedded(earlier)  # a demo that was killed leaves it running
     clear_demo_state(folder)
-    with sandbox_for(folder) as sandbox, only_server(settings):
+    console.print("Starting the database and the sandbox …")
+    with sandbox_for(folder) as sandbox:
         settings = load_settings()
-        console.print("Starting the database and the sandbox …")
-        url = start_embedded(settings)
-        try:
-            upgrade(url)
+        with only_server(settings), running_database(settings):
             yield settings, sandbox.log_path
-        finally:
-            stop_embedded(settings)
 
 
 def _run_pipeline(settings: Settings, console: Console, started: float, patience: int) -> list["Graded"]:

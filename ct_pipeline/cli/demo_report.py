@@ -1,6 +1,6 @@
 """What the demo found, against the truth that only the sandbox knows."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,17 +67,21 @@ def read_traffic(command_log: Path) -> Traffic:
 def print_report(console: Console, graded: Sequence[Graded], traffic: Traffic, elapsed_seconds: float) -> None:
     console.print(_confusion_table(graded))
     wrong = [entry for entry in graded if entry.grade is Grade.WRONG]
-    if wrong:
-        console.print(_wrong_table(wrong))
+    late = [entry for entry in wrong if entry.is_open]
+    claimed = [entry for entry in wrong if not entry.is_open]
     undecidable = [entry for entry in graded if entry.grade is Grade.UNDECIDABLE]
+    if claimed:
+        console.print(_fault_table("[bold red]Wrong[/bold red]", claimed))
+    if late:
+        console.print(_fault_table("[bold red]Not found out in time[/bold red]", late))
     if undecidable:
         console.print(_undecidable_table(undecidable))
     console.print(_numbers(graded, traffic, elapsed_seconds))
 
 
 def _confusion_table(graded: Sequence[Graded]) -> Table:
-    table = Table(title="Truth (rows) against verdict (columns), in addresses", title_justify="left")
-    table.add_column("truth")
+    table = Table(title="Truth, and verdicts beside it", title_justify="left")
+    table.add_column("truth  \\  verdict")
     counts = Counter((entry.truth.truth_status, entry.status) for entry in graded)
     statuses = [*Status, *sorted({status for _, status in counts} - set(Status))]
     for status in statuses:
@@ -92,20 +96,23 @@ def _confusion_table(graded: Sequence[Graded]) -> Table:
     return table
 
 
-def _wrong_table(wrong: Sequence[Graded]) -> Table:
-    table = Table(title=f"Wrong: {len(wrong)}", title_justify="left", title_style="bold red")
-    for column in ("address", "truth", "verdict", "what the mailbox does"):
+def _fault_table(title: str, faults: Sequence[Graded]) -> Table:
+    table = Table(title=f"{title}: {len(faults)} addresses", title_justify="left")
+    for column in ("truth", "verdict"):
         table.add_column(column)
-    for entry in wrong[:MOST_SHOWN]:
-        truth = f"{entry.truth.truth_status} / {entry.truth.truth_reason}"
-        table.add_row(entry.truth.address, truth, f"{entry.status} / {entry.reason}", entry.truth.note)
-    if len(wrong) > MOST_SHOWN:
-        table.add_row(f"… and {len(wrong) - MOST_SHOWN} more", "", "", "")
+    table.add_column("addresses", justify="right")
+    table.add_column("one of them", overflow="fold")
+    groups: dict[tuple[str, str], list[Graded]] = defaultdict(list)
+    for fault in faults:
+        truth = f"{fault.truth.truth_status}, {fault.truth.truth_reason}"
+        groups[truth, f"{fault.status}, {fault.reason}"].append(fault)
+    for group, members in sorted(groups.items(), key=lambda item: -len(item[1]))[:MOST_SHOWN]:
+        table.add_row(*group, str(len(members)), members[0].truth.address)
     return table
 
 
 def _undecidable_table(undecidable: Sequence[Graded]) -> Table:
-    table = Table(title="Nobody can tell: judged unknown, as it should be", title_justify="left")
+    table = Table(title="Nobody can tell, so: unknown", title_justify="left")
     table.add_column("reason")
     table.add_column("addresses", justify="right")
     for reason, count in Counter(entry.reason for entry in undecidable).most_common():

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ct_pipeline.errors import CtPipelineError
+from ct_pipeline.cli.failures import told_plainly
+from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import Settings, load_settings
 
 WATCH_SECONDS = 3600.0
@@ -30,22 +31,21 @@ def dev(
     from ct_pipeline.orchestration.serve import serve
 
     console = Console(highlight=False)
-    try:
-        with _stop_on_signals(), _settings(state_dir, console) as settings, _database(settings, console):
-            settings.inbox_dir.mkdir(parents=True, exist_ok=True)
-            console.print("Starting the UI and the daemon …")
-            with serve(settings, host, port) as server:
-                console.print(f"\n  [bold]{server.url}[/bold]\n")
-                console.print(f"State folder  {settings.state_dir}")
-                console.print(f"Inbox         {settings.inbox_dir}   contact files put here are taken in")
-                console.print("Ctrl-C stops everything.\n")
-                while True:
-                    server.wait(WATCH_SECONDS)
-    except KeyboardInterrupt:
-        console.print("Stopped.")
-    except CtPipelineError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+    with (
+        told_plainly(),
+        _stop_on_signals(console),
+        _settings(state_dir, console) as settings,
+        running_database(settings, console.print),
+    ):
+        settings.inbox_dir.mkdir(parents=True, exist_ok=True)
+        console.print("Starting the UI and the daemon …")
+        with serve(settings, host, port) as server:
+            console.print(f"\n  [bold]{server.url}[/bold]\n")
+            console.print(f"State folder  {settings.state_dir}", soft_wrap=True)
+            console.print(f"Inbox         {settings.inbox_dir}   contact files put here are taken in", soft_wrap=True)
+            console.print("Ctrl-C stops everything.\n")
+            while True:
+                server.wait(WATCH_SECONDS)
 
 
 @contextlib.contextmanager
@@ -63,26 +63,7 @@ def _settings(state_dir: Path | None, console: Console) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings, console: Console) -> Iterator[None]:
-    """The database, up to date; one that we started is stopped again."""
-    from ct_pipeline.storage.database import resolve_database_url
-    from ct_pipeline.storage.embedded_postgres import embedded_is_running, start_embedded, stop_embedded
-    from ct_pipeline.storage.migrations import upgrade
-
-    is_ours = settings.database_url is None and not embedded_is_running(settings)
-    if is_ours:
-        console.print("Starting the database …")
-        start_embedded(settings)
-    try:
-        upgrade(resolve_database_url(settings))
-        yield
-    finally:
-        if is_ours:
-            stop_embedded(settings)
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[None]:
+def _stop_on_signals(console: Console) -> Iterator[None]:
     """SIGTERM and Ctrl-C both end the block, also where a shell started us with interrupts ignored."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -91,6 +72,8 @@ def _stop_on_signals() -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt:
+        console.print("Stopped.")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
