@@ -15,6 +15,7 @@ from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.site_run import SitePlan, SiteRun, Surroundings
 
 READER = ReplyReader.load()
+PATIENCE = Timeouts(connect=2.0, reply=2.0)
 
 
 def notebook() -> Notebook:
@@ -34,7 +35,7 @@ async def ask(
     addresses: tuple[str, ...] = ("127.0.0.1",),
     connections: int = 1,
     session_addresses: int = 50,
-    timeouts: Timeouts = Timeouts(connect=2.0, reply=2.0),
+    timeouts: Timeouts = PATIENCE,
 ) -> tuple[SiteRun, Observations]:
     """One site run to its end."""
     hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))

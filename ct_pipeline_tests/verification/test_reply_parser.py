@@ -58,7 +58,15 @@ def test_half_a_reply_is_not_idle(cut):
 
 @pytest.mark.parametrize(
     "junk",
-    [b"HTTP/1.1 400 Bad Request\r\n", b"\r\n", b"25 Ok\r\n", b"2500 Ok\r\n", b"250-a\r\n550 b\r\n", b"199 a\r\n", b"250_a\r\n"],
+    [
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"\r\n",
+        b"25 Ok\r\n",
+        b"2500 Ok\r\n",
+        b"250-a\r\n550 b\r\n",
+        b"199 a\r\n",
+        b"250_a\r\n",
+    ],
     ids=repr,
 )
 def test_what_is_no_reply_is_refused(junk):
@@ -73,9 +81,13 @@ def test_a_code_alone_is_a_reply():
 @pytest.mark.parametrize("flood", [b"x" * 100, b"250-x\r\n" * 10], ids=["no line end", "no last line"])
 def test_a_reply_without_end_is_cut_off(flood):
     parser = ReplyParser()
-    with pytest.raises(NotSmtpError):
+
+    def drown() -> None:
         for _ in range(2 * MAX_REPLY_BYTES // len(flood)):
             parser.feed(flood)
+
+    with pytest.raises(NotSmtpError):
+        drown()
 
 
 def test_the_enhanced_code_is_taken_out_of_every_line():
