@@ -56,12 +56,13 @@ def take_up(
         conn.execute("select pg_advisory_xact_lock_shared(%s)", (DOMAINS_LOCK,))
         conn.execute(_NEW_DOMAINS)
         new_address_count = conn.execute(_NEW_ADDRESSES).rowcount
+        _apply_newer_normalization(conn, now)
         conn.execute(_RESOLVE)
         analyze(conn, "pull_addresses")
         holder_count = conn.execute(_NEW_HOLDERS, {"pull_id": pull_id}).rowcount
         due_count = _make_due(conn, now, now - fresh_for)
-        _judge_what_is_never_asked(conn, now)
-        drop_stages(conn, ["pull_rows", "pull_addresses", "pull_due"])
+        _judge_what_is_not_asked(conn, now)
+        drop_stages(conn, ["pull_rows", "pull_changes", "pull_addresses", "pull_due"])
     return TakenUp(new_address_count, holder_count, due_count)
 
 
@@ -92,6 +93,34 @@ from pull_rows left join ledger.domains on domains.domain = pull_rows.domain and
 where not exists (select from ledger.addresses known where known.address = pull_rows.address)
 order by address, row_number
 on conflict do nothing
+"""
+
+# What an earlier version of the normalizer, or a smaller list of known domains, said of an address.
+_CHANGES = """
+create temporary table pull_changes on commit drop as
+select a.address_id, domains.domain_id, r.syntax_reason, r.is_role, r.suggested_email
+from (select distinct on (address) * from pull_rows order by address, row_number) as r
+join ledger.addresses a using (address)
+left join ledger.domains on domains.domain = r.domain and r.syntax_reason is null
+where (a.syntax_reason, a.is_role, a.suggested_email)
+      is distinct from (r.syntax_reason, coalesce(r.is_role, false), r.suggested_email)
+"""
+
+_LOCK_CHANGED = """
+select from ledger.addresses where address_id in (select address_id from pull_changes) order by address_id for update
+"""
+
+_APPLY_CHANGES = """
+update ledger.addresses a
+set domain_id = c.domain_id, syntax_reason = c.syntax_reason, is_role = coalesce(c.is_role, false),
+    suggested_email = c.suggested_email
+from pull_changes c where c.address_id = a.address_id
+"""
+
+_NO_LONGER_ASKED = """
+update ledger.due set next_attempt_at = null, answered_at = %(now)s
+where next_attempt_at is not null
+      and address_id in (select address_id from pull_changes where syntax_reason is not null)
 """
 
 _RESOLVE = """
@@ -133,21 +162,32 @@ where due.next_attempt_at is null and due.answered_at <= %(stale_at)s
 """
 
 
+def _apply_newer_normalization(conn: psycopg.Connection, now: datetime) -> None:
+    if conn.execute(_CHANGES).rowcount:
+        conn.execute(_LOCK_CHANGED)
+        conn.execute(_APPLY_CHANGES)
+        conn.execute(_NO_LONGER_ASKED, {"now": now})
+
+
 def _make_due(conn: psycopg.Connection, now: datetime, stale_at: datetime) -> int:
     conn.execute(_DUE, {"now": now, "stale_at": stale_at, "takes_mail": TAKES_MAIL, "is_temporary": IS_TEMPORARY})
     analyze(conn, "pull_due")
     return conn.execute(_MERGE_DUE, {"now": now, "stale_at": stale_at}).rowcount
 
 
-def _judge_what_is_never_asked(conn: psycopg.Connection, now: datetime) -> None:
+def _judge_what_is_not_asked(conn: psycopg.Connection, now: datetime) -> None:
     add_to_unjudged(
         conn,
         """
         select address_id from pull_due where is_judged_by_domain
-        union all
+        union
+        select address_id from pull_changes
+        where exists (select from ledger.verdicts v where v.address_id = pull_changes.address_id)
+        union
         select address_id from pull_addresses
         where domain_id is null
               and not exists (select from ledger.verdicts v where v.address_id = pull_addresses.address_id)
+              and not exists (select from ledger.unjudged u where u.address_id = pull_addresses.address_id)
         """,
         {},
         now,

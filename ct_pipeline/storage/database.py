@@ -70,7 +70,7 @@ def plain_url(url: str) -> str:
 
 
 def dagster_database_url(url: str) -> str:
-    """The same database for Dagster's storages: psycopg2 as driver (SQLAlchemy 2.1's default is psycopg 3), own schema."""
+    """The same database for Dagster's storages: over psycopg2 (SQLAlchemy 2.1's default is psycopg 3), own schema."""
     base, _, query = plain_url(url).partition("?")
     parameters = [part for part in query.split("&") if part]
     options = [unquote(part.partition("=")[2]) for part in parameters if part.startswith("options=")]

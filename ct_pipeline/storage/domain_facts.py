@@ -18,9 +18,7 @@ LONGEST_RETRY = "1 day"
 GIVE_UP_AFTER = "3 days"
 
 
-def domains_to_look_up(
-    conn: psycopg.Connection, now: datetime, limit: int, pull_id: int | None = None
-) -> list[str]:
+def domains_to_look_up(conn: psycopg.Connection, now: datetime, limit: int, pull_id: int | None = None) -> list[str]:
     """Domains with addresses (of one pull, if given) whose turn has come, and whose facts are missing or expired."""
     rows = conn.execute(
         """

@@ -53,7 +53,14 @@ def due_addresses(
             join ledger.addresses using (address_id)
             order by domain, address_id
             """,
-            {"lane": lane, "now": now, "limit": limit, "takes_mail": TAKES_MAIL, "in_flight": list(in_flight), "pull_id": pull_id},
+            {
+                "lane": lane,
+                "now": now,
+                "limit": limit,
+                "takes_mail": TAKES_MAIL,
+                "in_flight": list(in_flight),
+                "pull_id": pull_id,
+            },
         ).fetchall()
 
 

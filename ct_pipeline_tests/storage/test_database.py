@@ -24,9 +24,7 @@ def test_every_spelling_of_the_scheme_is_understood(url: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "url", ["mysql://me:secret@db.test/clean", "db.test", "postgresql://me:secret%@db.test/y"]
-)
+@pytest.mark.parametrize("url", ["mysql://me:secret@db.test/clean", "db.test", "postgresql://me:secret%@db.test/y"])
 def test_no_postgres_url_is_a_settings_error_without_the_password(url: str) -> None:
     with pytest.raises(SettingsError, match="CT_DATABASE_URL") as caught:
         plain_url(url)

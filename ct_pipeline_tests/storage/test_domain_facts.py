@@ -1,0 +1,166 @@
+"""Domain facts: what is looked up when, and what it means for waiting addresses."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from ct_pipeline.storage.domain_facts import domain_facts, domains_to_look_up, frequent_domains, keep_domain_facts
+from ct_pipeline.storage.due import due_addresses, due_counts, lanes_due, next_due_at
+from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
+from ct_pipeline.vocabulary import MailService
+from ct_pipeline_tests.storage.records import DAY, HOUR, LANE, NOON, facts, look_up, take, verdict
+
+MINUTE = timedelta(minutes=1)
+
+
+def unjudged(conn: psycopg.Connection) -> set[str]:
+    return {row.address for row in unjudged_evidence(conn, "v1", 1000)}
+
+
+def judge_all(conn: psycopg.Connection) -> None:
+    rows = evidence_of(conn, [address for (address,) in conn.execute("select address from ledger.addresses")])
+    keep_verdicts(conn, [verdict(row) for row in rows], rows)
+
+
+def test_facts_come_back_as_they_were_kept(conn: psycopg.Connection) -> None:
+    kept = [facts("x.test", is_free=True), facts("gone.test", MailService.DOMAIN_NOT_FOUND)]
+    keep_domain_facts(conn, kept, NOON)
+    assert domain_facts(conn, ["x.test", "gone.test", "unheard-of.test"]) == {fact.domain: fact for fact in kept}
+
+
+def test_a_domain_is_looked_up_while_it_has_due_addresses_and_no_facts_in_force(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@x.test", "ann@y.test", "no?address")
+    assert sorted(domains_to_look_up(conn, NOON, 10)) == ["x.test", "y.test"]
+    assert len(domains_to_look_up(conn, NOON, 1)) == 1
+    assert domain_facts(conn, ["x.test"]) == {}
+    look_up(conn, "x.test", "y.test")
+    assert domains_to_look_up(conn, NOON, 10) == []
+    conn.execute(
+        "update ledger.due set next_attempt_at = null, answered_at = %s "
+        "where address_id in (select address_id from ledger.addresses where address like '%%@y.test')",
+        (NOON,),
+    )
+    assert domains_to_look_up(conn, NOON + 8 * DAY, 10) == ["x.test"]  # nobody waits for y.test
+
+
+def test_only_addresses_of_a_lane_with_usable_facts_in_force_are_asked(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "ann@y.test", "ann@z.test", "bob@x.test", "ann@never.test")
+    keep_domain_facts(conn, [facts("x.test"), facts("y.test", lane="google"), facts("z.test", expires_in=HOUR)], NOON)
+    assert [due.address for due in due_addresses(conn, LANE, NOON, 10)] == ["ann@x.test", "bob@x.test", "ann@z.test"]
+    assert [due.address for due in due_addresses(conn, "google", NOON, 10)] == ["ann@y.test"]
+    assert due_addresses(conn, LANE, NOON - MINUTE, 10) == []
+    later = NOON + 2 * HOUR
+    assert [due.address for due in due_addresses(conn, LANE, later, 10)] == ["ann@x.test", "bob@x.test"]
+    assert sorted(domains_to_look_up(conn, later, 10)) == ["never.test", "z.test"]
+    # the verifier looks z.test up before it begins, so its lane is due
+    assert lanes_due(conn, later) == {"google": 1, LANE: 3}
+
+
+def test_addresses_that_are_being_asked_are_not_handed_out_again(conn: psycopg.Connection) -> None:
+    take(conn, *(f"user{number}@x.test" for number in range(5)))
+    look_up(conn, "x.test")
+    first = due_addresses(conn, LANE, NOON, 3)
+    second = due_addresses(conn, LANE, NOON, 3, in_flight=[due.address_id for due in first])
+    assert len({due.address_id for due in first + second}) == 5
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        MailService.NULL_MX,
+        MailService.NO_MAIL_SERVICE,
+        MailService.DOMAIN_NOT_FOUND,
+        MailService.UNROUTABLE,
+    ],
+)
+def test_a_domain_without_mail_answers_for_its_addresses(conn: psycopg.Connection, service: MailService) -> None:
+    take(conn, "ann@x.test", "bob@x.test", "ann@y.test")
+    look_up(conn, "x.test", service=service)
+    assert unjudged(conn) == {"ann@x.test", "bob@x.test"}
+    (row,) = evidence_of(conn, ["ann@x.test"])
+    assert (row.mail_service, row.next_attempt_at) == (service, None)
+    assert [count.lane for count in due_counts(conn, NOON)] == [""]  # y.test still waits for its look-up
+
+
+def test_a_failed_look_up_postpones_and_is_never_an_answer(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test")
+    retry = facts("x.test", MailService.DNS_SERVER_FAILURE, expires_in=15 * MINUTE)
+    keep_domain_facts(conn, [retry], NOON)
+    assert next_due_at(conn) == NOON + 15 * MINUTE
+    assert unjudged(conn) == {"ann@x.test"}
+    assert conn.execute("select answered_at from ledger.due").fetchall() == [(None,)]
+    assert due_addresses(conn, LANE, NOON + HOUR, 10) == []
+    assert domains_to_look_up(conn, NOON + 15 * MINUTE, 10) == ["x.test"]
+
+
+def test_a_domain_that_keeps_failing_is_looked_up_ever_less_and_given_up_after_three_days(
+    conn: psycopg.Connection,
+) -> None:
+    take(conn, "ann@x.test")
+    now, waits = NOON, []
+    while True:
+        service = MailService.DNS_TIMEOUT if len(waits) % 2 else MailService.DNS_SERVER_FAILURE
+        keep_domain_facts(conn, [facts("x.test", service, now=now, expires_in=15 * MINUTE)], now)
+        next_at = next_due_at(conn)
+        if next_at is None:
+            break
+        waits.append(next_at - now)
+        assert domains_to_look_up(conn, next_at, 10) == ["x.test"]
+        now = next_at
+    assert waits == [15 * MINUTE * factor for factor in (1, 1, 2, 4, 8, 16, 32, 64, 96, 96)]
+    assert now - NOON >= 3 * DAY
+    assert unjudged(conn) == {"ann@x.test"}
+
+
+def test_a_domain_that_recovers_is_asked_again(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test")
+    keep_domain_facts(conn, [facts("x.test", MailService.DNS_TIMEOUT, expires_in=15 * MINUTE)], NOON)
+    later = NOON + 15 * MINUTE
+    look_up(conn, "x.test", now=later)
+    assert [due.address for due in due_addresses(conn, LANE, later, 10)] == ["ann@x.test"]
+
+
+def test_the_ledger_knows_since_when_a_domain_is_as_it_is(conn: psycopg.Connection) -> None:
+    """A domain-level Invalid unsubscribes only after two look-ups at least 24 hours apart."""
+    take(conn, "ann@x.test")
+
+    def since_after(service: MailService, days: int) -> timedelta:
+        look_up(conn, "x.test", service=service, now=NOON + days * DAY)
+        (row,) = evidence_of(conn, ["ann@x.test"])
+        assert row.service_since_at is not None
+        return row.service_since_at - NOON
+
+    assert since_after(MailService.DOMAIN_NOT_FOUND, 0) == 0 * DAY
+    assert since_after(MailService.DOMAIN_NOT_FOUND, 2) == 0 * DAY
+    assert since_after(MailService.MX, 3) == 3 * DAY
+    assert since_after(MailService.DOMAIN_NOT_FOUND, 4) == 4 * DAY
+
+
+def test_new_facts_call_judged_addresses_back_only_when_they_changed(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "ann@y.test")
+    look_up(conn, "x.test", "y.test")
+    judge_all(conn)
+    assert unjudged(conn) == set()
+    look_up(conn, "x.test", "y.test", now=NOON + DAY)
+    assert unjudged(conn) == set()
+    keep_domain_facts(conn, [facts("x.test", is_free=True, now=NOON + DAY), facts("y.test")], NOON + DAY)
+    assert unjudged(conn) == {"ann@x.test"}
+
+
+def test_two_look_ups_of_one_domain_in_one_batch_the_last_counts(conn: psycopg.Connection) -> None:
+    keep_domain_facts(conn, [facts("x.test", MailService.DNS_TIMEOUT), facts("x.test")], NOON)
+    assert domain_facts(conn, ["x.test"])["x.test"].service is MailService.MX
+    keep_domain_facts(conn, [], NOON)
+
+
+def test_frequent_domains_come_in_order(conn: psycopg.Connection) -> None:
+    take(conn, "a@one.test", "a@three.test", "b@three.test", "c@three.test", "a@two.test", "b@two.test", "no?address")
+    assert frequent_domains(conn, 2) == ["three.test", "two.test"]
+
+
+def test_what_waits_is_counted_by_lane_and_reason(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@x.test", "ann@never.test")
+    look_up(conn, "x.test")
+    conn.execute("update ledger.due set next_attempt_at = %s where address_id = 2", (NOON + HOUR,))
+    assert due_counts(conn, NOON) == [("", None, 1, 0, NOON), (LANE, None, 1, 1, NOON)]
