@@ -7,6 +7,7 @@ SHELL := bash
 
 RUN := .venv/bin
 IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
+BUILD_TOOLS := hatchling editables # pip asks for neither by itself when it builds without isolation
 TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
 
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -35,8 +36,8 @@ dev: environment  ## start the database, Dagster's daemon and its UI in one comm
 	$(RUN)/ct-pipeline dev
 
 lock:  ## choose the newest versions that pyproject.toml allows; needs uv
-	uv pip compile --quiet --upgrade --universal --group dev --no-strip-extras --generate-hashes \
-		--custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+	printf '%s\n' $(BUILD_TOOLS) | uv pip compile --quiet --upgrade --universal --group dev --no-strip-extras \
+		--generate-hashes --custom-compile-command "make lock" pyproject.toml - --output-file requirements.txt
 
 environment: .venv/locked_environment
 
