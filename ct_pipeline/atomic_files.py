@@ -51,7 +51,8 @@ class ParquetStream:
 
     def write(self, frame: pl.DataFrame) -> None:
         part = self._parts_folder / f"{len(self._parts):06}.parquet"
-        frame.select(self._schema.names()).cast(self._schema).write_parquet(part, compression="lz4")
+        columns = [frame.get_column(name).cast(dtype) for name, dtype in self._schema.items()]  # "*" can be a name
+        pl.DataFrame(columns).write_parquet(part, compression="lz4")
         self._parts.append(part)
 
     def __exit__(

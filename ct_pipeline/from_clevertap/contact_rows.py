@@ -97,6 +97,14 @@ class ContactFileShape:
         )
 
 
+def json_objects(columns: Mapping[str, pl.Series], row_count: int) -> pl.Series:
+    """One JSON object a row, of column name to text or null. (In an expression the name ``*`` would be all of them.)"""
+    table = pl.DataFrame(columns)
+    if not table.width:
+        return pl.repeat("{}", row_count, dtype=pl.String, eager=True)
+    return table.to_struct("other_columns").struct.json_encode()
+
+
 def printable(text: str, longest: int = 200) -> str:
     r"""``text`` for people: at most ``longest`` characters, control characters and undecodable bytes as ``\x..``."""
     shown = "".join(c if c.isprintable() else _escaped(c) for c in text[:longest])

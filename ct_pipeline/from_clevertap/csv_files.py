@@ -15,6 +15,7 @@ from ct_pipeline.from_clevertap.contact_rows import (
     ContactFileShape,
     ContactFormat,
     SetAsideRow,
+    json_objects,
     printable,
 )
 from ct_pipeline.from_clevertap.csv_rows import csv_rows
@@ -159,12 +160,7 @@ def _header_and_rows(path: Path, sample: str, delimiter: str) -> tuple[list[str]
 
 def _frame(rows: list[list[str]], shape: ContactFileShape, rows_before: int) -> pl.DataFrame:
     cells = zip(*rows, strict=True) if rows else ((),) * len(shape.columns)
-    frame = pl.DataFrame(
-        [pl.Series(name, column, pl.String) for name, column in zip(shape.columns, cells, strict=True)]
-    )
-    others = pl.struct(shape.other_columns).struct.json_encode() if shape.other_columns else pl.lit("{}")
-    return frame.select(
-        pl.int_range(rows_before + 1, rows_before + 1 + pl.len(), dtype=pl.Int64).alias("row_number"),
-        pl.col(shape.email_column).alias("raw_email"),
-        others.alias("other_columns"),
-    ).cast(ROW_SCHEMA)
+    columns = {name: pl.Series(name, column, pl.String) for name, column in zip(shape.columns, cells, strict=True)}
+    numbers = pl.int_range(rows_before + 1, rows_before + 1 + len(rows), dtype=pl.Int64, eager=True)
+    raw_email = columns.pop(shape.email_column)
+    return pl.DataFrame([numbers, raw_email, json_objects(columns, len(rows))], schema=ROW_SCHEMA, strict=True)

@@ -14,6 +14,7 @@ from ct_pipeline.from_clevertap.contact_rows import (
     ContactFileShape,
     ContactFormat,
     SetAsideRow,
+    json_objects,
     printable,
 )
 from ct_pipeline.from_clevertap.csv_files import BATCH_ROWS, no_email_column
@@ -33,8 +34,9 @@ def describe_parquet(path: Path) -> ContactFileShape:
         scan = pl.scan_parquet(path, glob=False)
         schema = scan.collect_schema()
         texts = [name for name, dtype in schema.items() if isinstance(dtype, pl.String | pl.Categorical | pl.Enum)]
-        sample = scan.select(pl.col(texts).cast(pl.String).fill_null("")).head(_SAMPLE_ROWS).collect()
-    email_index = pick_email_column(texts, sample.rows()) if texts else None
+        first = scan.head(_SAMPLE_ROWS).collect()
+    sample = pl.DataFrame({name: to_text(first.get_column(name)).fill_null("") for name in texts})
+    email_index = pick_email_column(texts, sample.rows())
     if email_index is None:
         raise no_email_column(path, schema.names())
     return ContactFileShape(
@@ -66,19 +68,13 @@ def read_parquet(path: Path, shape: ContactFileShape) -> Iterator[ContactBatch]:
 
 def _rows_of(frame: pl.DataFrame, shape: ContactFileShape) -> pl.DataFrame:
     """raw_email and other_columns of every row."""
-    texts = pl.DataFrame([to_text(frame[name]) for name in shape.columns])
-    objects = _json_objects(texts, shape.other_columns)
+    texts = {name: to_text(frame.get_column(name)) for name in shape.columns}
     raw_email = texts[shape.email_column].fill_null("")
+    objects = json_objects({name: texts[name] for name in shape.other_columns}, frame.height)
     is_blank = raw_email == ""
     if is_blank.any():
-        objects = _json_objects(texts, shape.columns).zip_with(is_blank, objects)
+        objects = json_objects(texts, frame.height).zip_with(is_blank, objects)
     return pl.DataFrame({"raw_email": raw_email, "other_columns": objects})
-
-
-def _json_objects(texts: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
-    if not names:
-        return pl.repeat("{}", texts.height, dtype=pl.String, eager=True)
-    return texts.select(pl.struct(names).struct.json_encode()).to_series()
 
 
 def _split(rows: pl.DataFrame, seen_before: int, kept_before: int) -> tuple[pl.DataFrame, list[SetAsideRow]]:

@@ -11,13 +11,15 @@ import json
 import polars as pl
 from polars._typing import PolarsDataType
 
+_SAFE_NAME = "cell"  # polars runs Series methods as expressions, where a name such as "*" or "^a$" is a pattern
 _DATETIME = "%Y-%m-%dT%H:%M:%S%.f"
 _ZONED_DATETIME = "%Y-%m-%dT%H:%M:%S%.f%:z"
 _TIME = "%H:%M:%S%.9f"
 
 
 def to_text(column: pl.Series) -> pl.Series:
-    """Each value as text, null as null."""
+    """Each value as text, null as null, in a Series named ``cell``."""
+    column = column.alias(_SAFE_NAME)
     dtype = column.dtype
     if isinstance(dtype, pl.Datetime):
         return column.dt.to_string(_ZONED_DATETIME if dtype.time_zone else _DATETIME)
@@ -34,7 +36,8 @@ def to_text(column: pl.Series) -> pl.Series:
 
 
 def from_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """What :func:`to_text` was given, of :func:`dtype_back` of its dtype."""
+    """What :func:`to_text` was given, of :func:`dtype_back` of its dtype, in a Series named ``cell``."""
+    column = column.alias(_SAFE_NAME)
     if isinstance(dtype, pl.String) or dtype_back(dtype) == pl.String:
         return column
     if isinstance(dtype, pl.Boolean):

@@ -121,11 +121,13 @@ def _counted(
 
 def _original_cells(frame: pl.DataFrame, shape: ContactFileShape) -> pl.DataFrame:
     fields = {name: pl.String() for name in shape.columns}
-    cells = frame["other_columns"].str.json_decode(pl.Struct(fields)).struct.unnest()
-    raw_email = pl.lit(frame["raw_email"])
+    decoded = frame["other_columns"].str.json_decode(pl.Struct(fields)).struct.unnest()
+    cells = {name: decoded.get_column(name) for name in shape.columns}
+    raw_email = frame["raw_email"]
     if shape.format is ContactFormat.PARQUET:  # a blank cell was null or "": other_columns knows
-        raw_email = pl.when(raw_email == "").then(pl.col(shape.email_column)).otherwise(raw_email)
-    return cells.with_columns(raw_email.alias(shape.email_column)).select(shape.columns)
+        raw_email = raw_email.zip_with(raw_email != "", cells[shape.email_column])
+    cells[shape.email_column] = raw_email
+    return pl.DataFrame(cells)
 
 
 def _write_parquet(frames: Iterable[tuple[pl.DataFrame, pl.DataFrame]], shape: ContactFileShape, out: Path) -> None:
@@ -137,9 +139,9 @@ def _write_parquet(frames: Iterable[tuple[pl.DataFrame, pl.DataFrame]], shape: C
     out.parent.mkdir(parents=True, exist_ok=True)
     with ParquetStream(out, schema) as stream:
         for cells, verdicts in frames:
-            typed = [from_text(cells[name], dtype) for name, dtype in shape.schema.items()]
-            added = [column.alias(name) for column, name in zip(verdicts.get_columns(), names, strict=True)]
-            stream.write(pl.DataFrame([*typed, *added]))
+            typed = {name: from_text(cells.get_column(name), dtype) for name, dtype in shape.schema.items()}
+            added = dict(zip(names, verdicts.get_columns(), strict=True))
+            stream.write(pl.DataFrame({**typed, **added}))
 
 
 def _write_csv(

@@ -99,6 +99,17 @@ def test_a_taken_name_is_prefixed_and_the_contact_file_keeps_its_own(tmp_path: P
     assert row[:6] == ["BO@x.org", "vip", "x", "bo@x.org", "invalid", "mailbox_not_found"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_names_that_polars_would_read_as_patterns_are_names(tmp_path: Path, verify: Verify, suffix: str):
+    table = pl.DataFrame({"*": ["a", "b"], "^.*$": ["c", None], "^email$": ["bo@x.org", "al@x.org"], "": ["d", "e"]})
+    table.write_parquet(tmp_path / "in.parquet")
+    table.write_csv(tmp_path / "in.csv")
+    verify(tmp_path / f"in{suffix}", tmp_path / "out.parquet", batch_rows=1)
+    kept = pl.read_parquet(tmp_path / "out.parquet").to_dict(as_series=False)
+    assert [kept["*"], kept["^email$"]] == [["a", "b"], ["bo@x.org", "al@x.org"]]
+    assert [value or "" for value in kept["^.*$"]] == ["c", ""]
+
+
 def test_repeated_and_blank_headers_come_back_as_they_were(tmp_path: Path, verify: Verify):
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text('a,E-Mail,a,," b "\n1,bo@x.org,2,3,4\n')

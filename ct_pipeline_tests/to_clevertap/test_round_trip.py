@@ -15,7 +15,7 @@ from ct_pipeline.to_clevertap.list_files import write_verified_list
 from ct_pipeline.verdicts.columns import LIST_COLUMNS
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.text(
-    st.sampled_from(",;\t|\"'\r\n= aé\\{}"), max_size=8
+    st.sampled_from(",;\t|\"'\r\n= aé\\{}*^$."), max_size=8
 )
 HEADERS = CELLS.filter(lambda cell: not cell.startswith("\ufeff"))
 
