@@ -44,6 +44,7 @@ async def _run(options: argparse.Namespace) -> None:
         dns_port=port,
         log_path=options.log,
         greylist_seconds=options.greylist_seconds,
+        reply_seconds=options.reply_seconds,
     )
     if options.contacts:
         write_contact_file(options.contacts, options.folder)
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log", type=Path, help="append every SMTP command to this file, one JSON object per line")
     parser.add_argument(
         "--greylist-seconds", type=float, default=GREYLIST_SECONDS, help="wait of greylisting hosts (%(default)s)"
+    )
+    parser.add_argument(
+        "--reply-seconds", type=float, default=0.0, help="what a host takes to answer a command (%(default)s)"
     )
     parser.add_argument(
         "--folder",

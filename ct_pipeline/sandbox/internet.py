@@ -46,7 +46,8 @@ class Sandbox:
 
     A host that a domain names and ``hosts`` does not is a normal one; a domain that only ``population`` mentions has a
     normal host too. ``records`` are DNS names that are added or replaced. Port 0 takes a free port.
-    ``greylist_seconds`` is the wait of the hosts that greylist. ``log_path`` gets one line per command.
+    ``greylist_seconds`` is the wait of the hosts that greylist, ``reply_seconds`` what every host takes to answer a
+    command. ``log_path`` gets one line per command.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Sandbox:
         dns_port: int = DNS_PORT,
         log_path: Path | None = None,
         greylist_seconds: float = GREYLIST_SECONDS,
+        reply_seconds: float = 0.0,
         folder: Path = PACKAGED_FOLDER,
     ) -> None:
         if population is None and domains is None:
@@ -71,6 +73,7 @@ class Sandbox:
         self._records = records or {}
         self._smtp_port, self._dns_address, self._dns_port = smtp_port, dns_address, dns_port
         self._greylist_seconds = greylist_seconds
+        self._reply_seconds = reply_seconds
         self._log = CommandLog()
         self._mail_hosts: MailHosts | None = None
         self._dns: DnsServer | None = None
@@ -111,7 +114,13 @@ class Sandbox:
         """Raises SettingsError when a port is taken; names the flag."""
         self._log = CommandLog(self.log_path)
         everyone = self.inhabitants
-        mail_hosts = MailHosts(everyone, self._log, port=self._smtp_port, greylist_seconds=self._greylist_seconds)
+        mail_hosts = MailHosts(
+            everyone,
+            self._log,
+            port=self._smtp_port,
+            greylist_seconds=self._greylist_seconds,
+            reply_seconds=self._reply_seconds,
+        )
         dns = DnsServer(
             zone_of(everyone.hosts, everyone.domains) | _lists(self._records), self._dns_address, self._dns_port
         )

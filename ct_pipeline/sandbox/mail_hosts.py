@@ -21,10 +21,22 @@ PORT_ATTEMPTS = 20
 
 
 class MailHosts:
-    """Runs the mail hosts of ``inhabitants`` between ``start`` and ``stop``; port 0 takes one that is free for all."""
+    """Runs the mail hosts of ``inhabitants`` between ``start`` and ``stop``; port 0 takes one that is free for all.
 
-    def __init__(self, inhabitants: Inhabitants, log: CommandLog, *, port: int, greylist_seconds: float = 20) -> None:
+    Each reply leaves ``reply_seconds`` after its command came.
+    """
+
+    def __init__(
+        self,
+        inhabitants: Inhabitants,
+        log: CommandLog,
+        *,
+        port: int,
+        greylist_seconds: float = 20,
+        reply_seconds: float = 0,
+    ) -> None:
         self.port = port
+        self._reply_seconds = reply_seconds
         self._machines = _machines(inhabitants, greylist_seconds)
         self._log = log
         self._servers: list[asyncio.Server] = []
@@ -128,6 +140,8 @@ class MailHosts:
             except asyncio.LimitOverrunError:
                 writer.write(b"500 5.5.2 Error: line too long\r\n")
                 break
+            if self._reply_seconds:
+                await asyncio.sleep(self._reply_seconds)
             answer = dialogue.receive(line)
             self._note(host, number, answer)
             writer.write(answer.to_wire())

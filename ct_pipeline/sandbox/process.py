@@ -35,6 +35,7 @@ class SandboxProcess:
         smtp_port: int = 0,
         dns: str = f"{DNS_ADDRESS}:0",
         greylist_seconds: float = GREYLIST_SECONDS,
+        reply_seconds: float = 0.0,
         folder: Path | None = None,
     ) -> None:
         self.log_path = log_path
@@ -42,6 +43,7 @@ class SandboxProcess:
         self._command = [sys.executable, "-m", "ct_pipeline.sandbox", "--until-stdin-ends"]
         self._command += ["--smtp-port", str(smtp_port), "--dns", dns]
         self._command += ["--log", str(log_path), "--greylist-seconds", str(greylist_seconds)]
+        self._command += ["--reply-seconds", str(reply_seconds)]
         self._command += ["--folder", str(folder)] if folder else []
         self._process: subprocess.Popen[str] | None = None
 

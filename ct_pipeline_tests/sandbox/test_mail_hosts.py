@@ -313,3 +313,13 @@ def test_implicit_mx_host_listens_under_the_domain_itself(session):
         session(sandbox, "bare.test") as client,
     ):
         assert client.rcpt("anna@bare.test")[0] == 250
+
+
+def test_a_slow_host_greets_at_once_and_takes_its_time_over_commands():
+    with acme(reply_seconds=3600).run_in_thread() as sandbox:
+        client = smtplib.SMTP(sandbox.host_address(HOST), sandbox.smtp_port, timeout=10)
+        assert client.sock is not None
+        client.sock.settimeout(0.2)
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+            client.ehlo()
+        client.close()
