@@ -26,7 +26,7 @@ from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.site_run import SiteRun, Surroundings
 
 HAND_OVER_EVERY_SECONDS = 0.1  # the writer commits twice a second; proof, this and that stay within one second
-DUE_BATCH = 10_000  # addresses of one lane held in memory at once
+DUE_BATCH = 4_000  # addresses of one lane held in memory at once; all lanes may be at work
 LOCK_CONFIRM_SECONDS = 3.0
 LOCK_TRUSTED_SECONDS = 10.0  # DESIGN: without a confirmed lock for this long, no new RCPT
 ID_BLOCK = 1000
