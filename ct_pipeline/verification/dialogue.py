@@ -161,11 +161,17 @@ class Dialogue:
         self._prove()
         self._is_over = True
 
+    def ask_no_more(self) -> None:
+        """We want to end: what has been asked is still heard, and QUIT follows."""
+        self._is_leaving = True
+        if self._waiting is not _Waiting.RCPT:
+            self._hand_back()
+
     def leave(self) -> None:
-        """We end the session ourselves, in the middle: the outstanding question goes back unasked."""
+        """We end the session at once. What is outstanding goes back unasked, and what is unproven is not kept."""
         if not self._is_over:
             self._hand_back()
-            self._prove()
+            self._unproven = []
             self._is_over = True
 
     def break_off(self) -> None:
@@ -190,6 +196,11 @@ class Dialogue:
     @property
     def is_over(self) -> bool:
         return self._is_over
+
+    @property
+    def is_outstanding(self) -> bool:
+        """Whether a command has been sent whose reply has not come."""
+        return self._waiting not in (_Waiting.NOTHING, _Waiting.END)
 
     @property
     def is_closing(self) -> bool:

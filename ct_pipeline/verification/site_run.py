@@ -66,6 +66,7 @@ class SiteRun:
             self._books.remember_fact(domain)
         self._connections = self.plan.connections
         self._live: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._greeted = 0
         self._unreachable: dict[str, Reply] = {}
         self._dice = random.Random(f"{self.around.seed}:{self.plan.site}")  # noqa: S311 - spreads load, hides nothing
@@ -83,12 +84,14 @@ class SiteRun:
                 for task in done:
                     task.result()
         finally:
+            # Python 3.11: asyncio.wait_for, which aiosmtplib uses, can swallow a cancellation. Nothing is asked anyway.
+            self._is_ending = True
             for task in self._live:
                 task.cancel()
             await asyncio.gather(*self._live, return_exceptions=True)
 
     def _needy_group(self) -> HostGroup | None:
-        if self.stopped_because is not None or not self.around.may_ask():
+        if self.stopped_because is not None or not self._may_ask():
             return None
         for group in self.plan.groups:
             waiting = group.open_count()
@@ -96,6 +99,9 @@ class SiteRun:
             if waiting and (not self._live or enough > len(self._live)):
                 return group
         return None
+
+    def _may_ask(self) -> bool:
+        return not self._is_ending and self.around.may_ask()
 
     # -- one session ---
 
@@ -144,7 +150,7 @@ class SiteRun:
 
     async def _converse(self, group: HostGroup, opened: "_Opened") -> None:
         connection = opened.connection
-        source = _SessionQuestions(group, self.around.may_ask)
+        source = _SessionQuestions(group, self._may_ask)
         dialogue = Dialogue(
             source=source,
             read=self._read,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from itertools import count
+from typing import Any
 
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verification.connection import Timeouts
@@ -29,21 +30,26 @@ def domain(name: str, locals_: Iterable[str], **known: bool) -> DomainQuestions:
     return DomainQuestions(name, due, is_catch_all=known.get("is_catch_all"), tells_apart=known.get("tells_apart"))
 
 
-async def ask(
+def site_run(
     port: int,
     *domains: DomainQuestions,
     addresses: tuple[str, ...] = ("127.0.0.1",),
     connections: int = 1,
     session_addresses: int = 50,
     timeouts: Timeouts = PATIENCE,
-) -> tuple[SiteRun, Observations]:
-    """One site run to its end."""
+) -> SiteRun:
+    """A run with one site, not begun."""
     hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))
     plan = SitePlan("host.test", "small-00", "", connections, session_addresses, (HostGroup(hosts, domains),))
     around = Surroundings(
         Envelope("prober.test", "probe@prober.test"), port, timeouts, asyncio.Semaphore(50), READER.read
     )
-    run = SiteRun(plan, around, notebook())
+    return SiteRun(plan, around, notebook())
+
+
+async def ask(port: int, *domains: DomainQuestions, **options: Any) -> tuple[SiteRun, Observations]:
+    """One site run to its end; ``options`` as those of :func:`site_run`."""
+    run = site_run(port, *domains, **options)
     await run.run()
     return run, run.notebook.tear_off()
 
