@@ -58,15 +58,28 @@ def test_a_user_who_is_no_superuser_owns_a_ledger(empty_database_url: str, own_u
 
 
 def test_opening_a_ledger_that_was_never_made_names_the_command(empty_database_url: str) -> None:
-    with pytest.raises(LedgerUnavailableError, match="ct-pipeline db upgrade"):
-        open_ledger(load_settings(database_url=empty_database_url))
+    settings = load_settings(database_url=empty_database_url)
+    with pytest.raises(LedgerUnavailableError, match="ct-pipeline db upgrade"), open_ledger(settings):
+        pass
 
 
 def test_opening_a_ledger_of_another_version_names_both(ledger_url: str) -> None:
     with connect(ledger_url) as conn:
         conn.execute("update ledger.alembic_version set version_num = '9999'")
-    with pytest.raises(LedgerUnavailableError, match=f"9999; this version needs {latest_revision()}"):
-        open_ledger(load_settings(database_url=ledger_url))
+    settings = load_settings(database_url=ledger_url)
+    message = f"9999; this version needs {latest_revision()}"
+    with pytest.raises(LedgerUnavailableError, match=message), open_ledger(settings):
+        pass
+
+
+def test_a_database_that_goes_away_under_an_open_ledger_is_an_error_of_ours(ledger_url: str) -> None:
+    with (
+        pytest.raises(LedgerUnavailableError, match="terminating connection"),
+        open_ledger(load_settings(database_url=ledger_url)) as conn,
+        connect(ledger_url) as admin,
+    ):
+        admin.execute("select pg_terminate_backend(%s)", (conn.info.backend_pid,))
+        conn.execute("select 1")
 
 
 @pytest.fixture
