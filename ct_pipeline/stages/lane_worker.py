@@ -3,37 +3,46 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
 from ct_pipeline.domains.providers import load_providers
+from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.storage.database import resolve_database_url
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.due import due_addresses, due_counts
 from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
+from ct_pipeline.storage.probes import ID_BLOCK, ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.dialogue import Envelope
 from ct_pipeline.verification.lane_summary import LaneSummary
-from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.notebook import Kind, Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
 from ct_pipeline.verification.probe import Turn
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.site_run import SiteRun, Surroundings
 
 HAND_OVER_EVERY_SECONDS = 0.1  # the writer commits twice a second; proof, this and that stay within one second
-DUE_BATCH = 4_000  # addresses of one lane held in memory at once; all lanes may be at work
-LOCK_CONFIRM_SECONDS = 3.0
-LOCK_TRUSTED_SECONDS = 10.0  # DESIGN: without a confirmed lock for this long, no new RCPT
-ID_BLOCK = 1000
+DUE_BATCH = 10_000  # addresses of one lane held in memory at once
+LEDGER_PAUSES_SECONDS = (0.5, 2.0, 5.0)  # a database that restarts is asked again, as long as the writer does
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LaneWorkers:
-    """Runs lanes side by side, in one loop."""
+    """Runs lanes side by side, in one loop.
+
+    A database that is away for a few seconds is waited for; :exc:`LedgerUnavailableError` ends the work when it stays
+    away, since what is learnt could not be kept.
+    """
 
     def __init__(self, settings: Settings, on_commit: Callable[[int], None], pull_id: int | None) -> None:
         self._settings = settings
@@ -49,11 +58,11 @@ class LaneWorkers:
 
     async def start(self, lanes: list[str]) -> None:
         """Open the ledger and begin with every lane."""
-        self._conn: psycopg.Connection = self._exits.enter_context(open_ledger(self._settings))
-        self._id_conn: psycopg.Connection = self._exits.enter_context(open_ledger(self._settings))
         self._writer = ObservationWriter(self._url)
         self._exits.callback(self._writer.close)
-        self._notebook = Notebook(lambda what: next_ids(self._id_conn, what, ID_BLOCK))
+        self._spare_ids: dict[Kind, list[int]] = {"session": [], "probe": []}
+        await self._draw_spare_ids()
+        self._notebook = Notebook(self._take_ids)
         self._slots = asyncio.Semaphore(self._settings.smtp_concurrency)
         self._committer = asyncio.create_task(self._commit_regularly())
         self._lanes = {asyncio.create_task(self._run_lane(lane), name=lane) for lane in lanes}
@@ -88,53 +97,50 @@ class LaneWorkers:
     async def _run_lane(self, lane: str) -> LaneSummary:
         started = time.monotonic()
         summary = LaneSummary(lane)
-        lock = LaneLock(self._url, lane)
-        if not await asyncio.to_thread(lock.acquire):
-            summary.stopped_because.append("another run works on this lane")
-            return summary
-        trust = _LockTrust(lock)
-        keeper = asyncio.create_task(trust.keep())
+        tenure = LaneTenure(LaneLock(self._url, lane))
         try:
-            while await self._run_batch(lane, summary, trust):
+            if not await _patiently(tenure.begin):
+                summary.stopped_because.append("another run works on this lane")
+                return summary
+            while await self._run_batch(lane, summary, tenure):
                 pass
+            if tenure.is_lost:
+                summary.stopped_because.append("another run has taken this lane over")
             await self._count_what_is_left(lane, summary)
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-            await asyncio.to_thread(lock.release)
+            await tenure.end()
         summary.seconds = time.monotonic() - started
         return summary
 
-    async def _run_batch(self, lane: str, summary: LaneSummary, trust: "_LockTrust") -> bool:
-        """Work through what is due now; False when nothing is, or nothing could be done about it."""
-        now = datetime.now(UTC)
-        plan = await asyncio.to_thread(self._plan, lane, now)
+    async def _run_batch(self, lane: str, summary: LaneSummary, tenure: LaneTenure) -> bool:
+        """Work through what is due now; False when nothing is, nothing could be done about it, or the lane is lost."""
+        plan = await self._ask_ledger(self._plan, lane, datetime.now(UTC))
         if plan is None:
             return False
         self._notebook.page.turns += [Turn(due.address_id, None, due.attempt_count, None) for due in plan.not_asked]
         summary.not_asked_count += len(plan.not_asked)
-        around = self._surroundings(trust)
+        around = self._surroundings(tenure)
         runs = [SiteRun(site, around, self._notebook) for site in plan.sites]
         try:
-            async with asyncio.TaskGroup() as group:
-                for run in runs:
-                    group.create_task(run.run())
+            await _side_by_side(runs)
         finally:
             self._add_up(runs, summary)
         await self._commit()
         await asyncio.to_thread(self._writer.flush)
-        return trust.is_fresh() and (bool(plan.not_asked) or any(run.session_count for run in runs))
+        if not tenure.is_sure() and not await _patiently(tenure.confirm):
+            return False
+        return bool(plan.not_asked) or any(run.session_count for run in runs)
 
-    def _plan(self, lane: str, now: datetime) -> LanePlan | None:
-        due = due_addresses(self._conn, lane, now, DUE_BATCH, pull_id=self._pull_id)
+    def _plan(self, conn: psycopg.Connection, lane: str, now: datetime) -> LanePlan | None:
+        due = due_addresses(conn, lane, now, DUE_BATCH, pull_id=self._pull_id)
         if not due:
             return None
         domains = sorted({address.domain for address in due})
-        facts = domain_facts(self._conn, domains)
-        known = catch_all_facts(self._conn, domains, now)
+        facts = domain_facts(conn, domains)
+        known = catch_all_facts(conn, domains, now)
         return plan_lane(lane, due, facts, known, self._providers, self._limits)
 
-    def _surroundings(self, trust: "_LockTrust") -> Surroundings:
+    def _surroundings(self, tenure: LaneTenure) -> Surroundings:
         settings = self._settings
         return Surroundings(
             envelope=Envelope(settings.helo_name, settings.mail_from),
@@ -142,7 +148,7 @@ class LaneWorkers:
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,
             read=self._reader.read,
-            may_ask=trust.is_fresh,
+            may_ask=tenure.is_sure,
         )
 
     def _add_up(self, runs: list[SiteRun], summary: LaneSummary) -> None:
@@ -155,7 +161,7 @@ class LaneWorkers:
                 summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
 
     async def _count_what_is_left(self, lane: str, summary: LaneSummary) -> None:
-        rows = await asyncio.to_thread(due_counts, self._conn, datetime.now(UTC))
+        rows = await self._ask_ledger(due_counts, datetime.now(UTC))
         summary.due_count = sum(row.due_now_count + row.due_later_count for row in rows if row.lane == lane)
 
     # -- commits ---
@@ -164,6 +170,7 @@ class LaneWorkers:
         while True:
             await asyncio.sleep(HAND_OVER_EVERY_SECONDS)
             await self._commit()
+            await self._draw_spare_ids()
 
     async def _commit(self) -> None:
         async with self._commit_lock:
@@ -172,20 +179,45 @@ class LaneWorkers:
                 await asyncio.to_thread(self._writer.put, page.sessions, page.probes, page.turns, page.catch_all_facts)
                 self._on_commit(len(page.turns))
 
+    # -- the ledger ---
 
-class _LockTrust:
-    """Whether a lane's lock is known to be ours: a lock in Postgres is lost with its connection, without a word."""
+    async def _draw_spare_ids(self) -> None:
+        """Draw identifiers ahead, so that no session waits for the database."""
+        for what, spare in self._spare_ids.items():
+            if not spare:
+                self._spare_ids[what] = await self._ask_ledger(next_ids, what, ID_BLOCK)
 
-    def __init__(self, lock: LaneLock) -> None:
-        self._lock = lock
-        self._confirmed_at = time.monotonic()
+    def _take_ids(self, what: Kind) -> list[int]:
+        spare, self._spare_ids[what] = self._spare_ids[what], []
+        if spare:
+            return spare
+        with open_ledger(self._settings) as conn:
+            return next_ids(conn, what, ID_BLOCK)
 
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self._confirmed_at < LOCK_TRUSTED_SECONDS
+    async def _ask_ledger(
+        self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Answer ``question`` in a thread, over a connection of its own: one that is kept may have been lost."""
 
-    async def keep(self) -> None:
-        while True:
-            await asyncio.sleep(LOCK_CONFIRM_SECONDS)
-            asked_at = time.monotonic()
-            if await asyncio.to_thread(self._lock.confirm):
-                self._confirmed_at = asked_at
+        def ask() -> T:
+            with open_ledger(self._settings) as conn:
+                return question(conn, *args, **kwargs)
+
+        return await _patiently(partial(asyncio.to_thread, ask))
+
+
+async def _side_by_side(runs: list[SiteRun]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for run in runs:
+                group.create_task(run.run())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # what ends them is one cause, such as a lost database
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    for pause_seconds in LEDGER_PAUSES_SECONDS:
+        with contextlib.suppress(LedgerUnavailableError):
+            return await call()
+        await asyncio.sleep(pause_seconds)
+    return await call()

@@ -18,7 +18,8 @@ from ct_pipeline.storage.database import connect
 class LaneLock:
     """The right to work on one lane.
 
-    Objects of one process exclude each other as those of two processes do.
+    Objects of one process exclude each other as those of two processes do. Threads may share one: a confirmation that
+    comes after the release does not take the lane again.
     """
 
     def __init__(self, url: str, lane: str) -> None:
@@ -27,6 +28,7 @@ class LaneLock:
         self._url = url
         self._keeper: _LockConnection | None = None
         self._generation = 0
+        self._mutex = threading.Lock()
 
     def acquire(self) -> bool:
         """Take the lane; False when someone else has it. Taking what is held already is True.
@@ -34,13 +36,14 @@ class LaneLock:
         Raises:
             LedgerUnavailableError: the database does not answer.
         """
-        if self._keeper is None:
-            keeper = _connection_for(self._url)
-            generation = keeper.take(self._key, self)
-            if generation is None:
-                return False
-            self._keeper, self._generation = keeper, generation
-        return True
+        with self._mutex:
+            if self._keeper is None:
+                keeper = _connection_for(self._url)
+                generation = keeper.take(self._key, self)
+                if generation is None:
+                    return False
+                self._keeper, self._generation = keeper, generation
+            return True
 
     def confirm(self) -> bool:
         """Whether the lane is still ours. After a lost connection it is taken again; False when another was faster.
@@ -48,20 +51,22 @@ class LaneLock:
         Raises:
             LedgerUnavailableError: the database does not answer; nobody knows whose the lane is.
         """
-        if self._keeper is None:
-            return False
-        generation = self._keeper.retake(self._key, self, self._generation)
-        if generation is None:
-            self._keeper = None
-            return False
-        self._generation = generation
-        return True
+        with self._mutex:
+            if self._keeper is None:
+                return False
+            generation = self._keeper.retake(self._key, self, self._generation)
+            if generation is None:
+                self._keeper = None
+                return False
+            self._generation = generation
+            return True
 
     def release(self) -> None:
         """Give the lane back; nothing happens when it is not held, or the connection is gone."""
-        if self._keeper is not None:
-            self._keeper.give_back(self._key, self)
-            self._keeper = None
+        with self._mutex:
+            if self._keeper is not None:
+                self._keeper.give_back(self._key, self)
+                self._keeper = None
 
 
 class _LockConnection:
