@@ -20,10 +20,10 @@ def running_database(settings: Settings, say: Callable[[str], None] = lambda _te
     from ct_pipeline.storage.migrations import upgrade
 
     is_ours = settings.database_url is None and not embedded_is_running(settings)
-    if is_ours:
-        say("Starting the database …")
-        start_embedded(settings)
     try:
+        if is_ours:
+            say("Starting the database …")
+            start_embedded(settings)
         upgrade(resolve_database_url(settings))
         yield
     finally:

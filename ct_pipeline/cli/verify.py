@@ -1,5 +1,6 @@
 """``ct-pipeline verify FILE -o OUT``: a contact file in, the same file with verdicts out."""
 
+import contextlib
 import re
 import threading
 import time
@@ -13,11 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ct_pipeline.cli.failures import told_plainly
+from ct_pipeline.cli.interruption import stopped_by_signals
 from ct_pipeline.cli.running_database import running_database
+from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.settings import Settings, load_settings
 
 JUDGE_EVERY_SECONDS = 2.0
-INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def verify(
@@ -28,17 +30,14 @@ def verify(
 ) -> None:
     """Verify every address of a contact file. Ctrl-C stops; the same call again goes on from there."""
     console = Console(highlight=False)
-    with told_plainly():
+    stopped = "Stopped. What was answered is kept; the same call goes on from here."
+    with told_plainly(), stopped_by_signals(lambda: console.print(stopped)):
         deadline = datetime.now(UTC) + duration(wait)
         settings = load_settings()
         _check_out(out)
         with running_database(settings, console.print):
             pull_id = _take_in(settings, file, audience, console)
-            try:
-                _verify_pull(settings, pull_id, deadline, console)
-            except KeyboardInterrupt:
-                console.print("Stopped. What was answered is kept; the same call goes on from here.")
-                raise typer.Exit(INTERRUPTED) from None
+            _verify_pull(settings, pull_id, deadline, console)
             _write(settings, pull_id, out, console)
 
 
@@ -142,7 +141,6 @@ class _Display:
         self._started = time.monotonic()
         self._ended = threading.Event()
         self._judge = threading.Thread(target=self._judge_regularly, name="judge", daemon=True)
-        self._failure: BaseException | None = None
 
     def __enter__(self) -> "_Display":
         self._bar.start()
@@ -178,7 +176,8 @@ class _Display:
 
     def _judge_regularly(self) -> None:
         while not self._ended.wait(JUDGE_EVERY_SECONDS):
-            self._judge_once()
+            with contextlib.suppress(LedgerUnavailableError):  # the last round, which is not here, says so
+                self._judge_once()
 
     def _judge_once(self) -> None:
         from ct_pipeline.stages.judge import judge_unjudged
