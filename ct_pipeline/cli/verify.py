@@ -20,6 +20,7 @@ from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.settings import Settings, load_settings
 
 JUDGE_EVERY_SECONDS = 2.0
+SHORTEST_PAUSE_SECONDS = 2.0
 
 
 def verify(
@@ -85,14 +86,16 @@ def _verify_pull(settings: Settings, pull_id: int, deadline: datetime, console: 
         with _Display(settings, pull_id, console) as display:
             look_up_domains(settings, display.looked_up, pull_id)
             display.start_verifying()
-            verify_lanes(settings, lanes, display.verified, pull_id)
-        next_at = _next_due(settings, pull_id)
-        if next_at is None or next_at > deadline:
+            summaries = verify_lanes(settings, lanes, display.verified, pull_id)
+        for stop in sorted({stop for summary in summaries for stop in summary.stopped_because}):
+            console.print(f"Stopped early at {stop}", markup=False)
+        next_at, now = _next_due(settings, pull_id), datetime.now(UTC)
+        if next_at is None or max(next_at, now) > deadline:
             return
-        pause = max(0.0, (next_at - datetime.now(UTC)).total_seconds())
-        if pause > 1:
-            console.print(f"The next re-check is due at {next_at:%H:%M:%S} UTC; waiting {pause:.0f} s.")
-        time.sleep(pause + 0.2)
+        # What is due already was left by a lane that another run holds: give that one time.
+        pause = max(SHORTEST_PAUSE_SECONDS, (next_at - now).total_seconds() + 0.2)
+        console.print(f"The next re-check is due at {next_at:%H:%M:%S} UTC; waiting {pause:.0f} s.")
+        time.sleep(pause)
 
 
 def _next_due(settings: Settings, pull_id: int) -> datetime | None:
