@@ -12,7 +12,7 @@ class LaneSummary:
 
     lane: str
     asked_count: int = 0  # addresses of the list that got an answer, be it temporary
-    not_asked_count: int = 0  # addresses whose provider's row says that asking is forbidden or tells nothing
+    not_asked_count: int = 0  # addresses where asking is forbidden, or tells nothing: see LanePlan.not_asked
     session_count: int = 0
     due_count: int = 0  # still due in this lane, now or later
     catch_all_domain_count: int = 0
