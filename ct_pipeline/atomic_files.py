@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then renamed onto it."""
+"""Files that appear whole or not at all: written beside their place, then renamed onto it; and where they may lie."""
 
 import os
 import shutil
@@ -11,6 +11,13 @@ from types import TracebackType
 import polars as pl
 
 ROW_GROUP_ROWS = 50_000  # a reader holds one row group; with cells of a few KB that stays under 200 MB
+
+
+def private_folder(folder: Path) -> Path:
+    """``folder``, made if it is missing, for the eyes of its owner alone: contact lists are personal data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ct_pipeline.atomic_files import private_folder
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import Settings, load_settings
@@ -37,7 +38,7 @@ def dev(
         _settings(state_dir, console) as settings,
         running_database(settings, console.print),
     ):
-        settings.inbox_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.inbox_dir)
         console.print("Starting the UI and the daemon …")
         with serve(settings, host, port) as server:
             console.print(f"\n  [bold]{server.url}[/bold]\n")

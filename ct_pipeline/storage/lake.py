@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ct_pipeline.atomic_files import ParquetStream, replacing
+from ct_pipeline.atomic_files import ParquetStream, private_folder, replacing
 from ct_pipeline.from_clevertap.contact_rows import ROW_SCHEMA, ContactBatch, SetAsideRow
 
 SHOWN_SET_ASIDE_ROWS = 1000  # all of them are in set_aside.csv
@@ -49,7 +49,7 @@ class Lake:
         if not _PULL_KEY.fullmatch(pull_key):
             raise ValueError(f"{pull_key!r} cannot be the name of a pull")
         path = Path("pulls") / pull_key
-        folder = self.root / path
+        folder = private_folder(self.root) / path
         row_count = set_aside_count = 0
         shown: list[SetAsideRow] = []
         with (

@@ -90,3 +90,8 @@ def test_a_key_cannot_leave_the_lake(lake: Lake, key: str):
     with pytest.raises(ValueError, match="cannot be the name of a pull"):
         lake.write_pull(key, batches(1))
     assert not lake.root.exists()
+
+
+def test_only_the_owner_may_look_into_the_lake(lake: Lake):
+    lake.write_pull("pull", iter([]))
+    assert lake.root.stat().st_mode & 0o077 == 0

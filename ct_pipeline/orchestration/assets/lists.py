@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ct_pipeline.atomic_files import private_folder
 from ct_pipeline.errors import ContactFileError
 from ct_pipeline.orchestration import partitions
 from ct_pipeline.orchestration.assets.verdicts import email_verdicts
@@ -26,7 +27,7 @@ def verified_list_files(context: dg.AssetExecutionContext, deployment: Deploymen
         pull = latest_pull(ledger, context.partition_key)
     if pull is None:
         raise ContactFileError(f"{context.partition_key} was not taken in yet. Materialize contact_files for it first.")
-    written = write_list(settings, pull.pull_id, settings.lists_dir / context.partition_key)
+    written = write_list(settings, pull.pull_id, private_folder(settings.lists_dir) / context.partition_key)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": written.row_count,
