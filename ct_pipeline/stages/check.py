@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
@@ -17,10 +17,11 @@ from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.intake import normalize_new_pulls
 from ct_pipeline.stages.judge import judge_addresses
 from ct_pipeline.stages.verify import verify_lanes
+from ct_pipeline.storage.addresses import renew
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.lake import Lake
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.pulls import record_pull
+from ct_pipeline.storage.pulls import find_pull, record_pull
 from ct_pipeline.verdicts.verdict import Verdict
 
 AUDIENCE = "checks"
@@ -28,11 +29,15 @@ AUDIENCE = "checks"
 
 @dataclass(frozen=True, slots=True)
 class CheckedAddress:
-    """One address as it was given, its verdict, and what DNS said of its domain (None: it has none)."""
+    """One address as it was given, its verdict, and what DNS said of its domain (None: it has none).
+
+    ``left_because`` says why it was not asked although it is due, such as another run's work on the same lane.
+    """
 
     given: str
     verdict: Verdict
     facts: DomainFacts | None
+    left_because: str = ""
 
 
 def check_addresses(settings: Settings, given: list[str]) -> list[CheckedAddress]:
@@ -42,22 +47,31 @@ def check_addresses(settings: Settings, given: list[str]) -> list[CheckedAddress
         LedgerUnavailableError: the database does not answer.
     """
     pull_id = _take_in(settings, given)
-    normalize_new_pulls(settings)
+    normalize_new_pulls(settings, pull_id=pull_id)
     look_up_domains(settings, pull_id=pull_id)
-    verify_lanes(settings, lane_keys(load_providers()), pull_id=pull_id)
+    summaries = verify_lanes(settings, lane_keys(load_providers()), pull_id=pull_id)
+    held = {summary.lane: "; ".join(summary.stopped_because) for summary in summaries if not summary.session_count}
     normalized = [normalize_one(raw) for raw in given]
     verdicts = {v.address: v for v in judge_addresses(settings, [n.address for n in normalized])}
     with open_ledger(settings) as conn:
         facts = domain_facts(conn, sorted({n.domain for n in normalized if n.domain and not n.syntax_reason}))
-    return [
-        CheckedAddress(raw, verdicts[n.address], facts.get(n.domain or ""))
-        for raw, n in zip(given, normalized, strict=True)
-    ]
+    checked: list[CheckedAddress] = []
+    for raw, one in zip(given, normalized, strict=True):
+        known, verdict = facts.get(one.domain or ""), verdicts[one.address]
+        is_due = verdict.next_check_at is not None and verdict.next_check_at <= datetime.now(UTC)
+        left_because = held.get(known.lane, "") if known is not None and is_due else ""
+        checked.append(CheckedAddress(raw, verdict, known, left_because))
+    return checked
 
 
 def _take_in(settings: Settings, given: list[str]) -> int:
     now = datetime.now(UTC)
     digest = hashlib.sha256(json.dumps(given).encode()).hexdigest()
+    with open_ledger(settings) as conn:
+        known = find_pull(conn, digest, AUDIENCE)
+        if known is not None:
+            renew(conn, known.pull_id, now, timedelta(days=settings.fresh_for_days))
+            return known.pull_id
     rows = pl.DataFrame(
         {"row_number": range(1, len(given) + 1), "raw_email": given, "other_columns": "{}"}, schema=ROW_SCHEMA
     )

@@ -14,7 +14,7 @@ from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.from_clevertap.contact_files import describe_contact_file, read_contact_file
 from ct_pipeline.from_clevertap.contact_rows import SetAsideRow
 from ct_pipeline.settings import Settings
-from ct_pipeline.storage.addresses import take_up
+from ct_pipeline.storage.addresses import renew, take_up
 from ct_pipeline.storage.lake import Lake, file_sha256
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import Pull, find_pull, mark_taken_up, pull, pulls_not_taken_up, record_pull
@@ -50,6 +50,8 @@ class NormalizeSummary:
 def take_in_contact_file(settings: Settings, path: Path, audience: str | None = None) -> ContactFilePull:
     """Store the rows of ``path`` as a pull of ``audience`` (default: the file's name) in the lake and the ledger.
 
+    Addresses of a file that was taken in before are due again where their answer is no longer fresh.
+
     Raises:
         ContactFileError: the file cannot be read, or has no column of email addresses.
         LedgerUnavailableError: the database does not answer.
@@ -61,6 +63,7 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
         sha256 = file_sha256(path)
         known = find_pull(conn, sha256, audience)
         if known is not None:
+            renew(conn, known.pull_id, now, timedelta(days=settings.fresh_for_days))
             return _summary(known, [], was_known=True)
         stored = Lake(settings.lake_dir).write_pull(
             f"{sha256[:16]}-{now:%Y%m%dT%H%M%S}", read_contact_file(path, shape)
@@ -83,13 +86,17 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
         return _summary(recorded, stored.set_aside, was_known=False)
 
 
-def normalize_new_pulls(settings: Settings, on_rows: Callable[[int], None] = lambda _count: None) -> NormalizeSummary:
-    """Normalize every pull that has not been taken up yet; addresses without a fresh answer become due."""
+def normalize_new_pulls(
+    settings: Settings, on_rows: Callable[[int], None] = lambda _count: None, pull_id: int | None = None
+) -> NormalizeSummary:
+    """Normalize every pull (or one) that has not been taken up yet; addresses without a fresh answer become due."""
     pull_count = rows = new = 0
     unusable: dict[str, int] = {}
     fresh_for = timedelta(days=settings.fresh_for_days)
     with open_ledger(settings) as conn:
         for waiting in pulls_not_taken_up(conn):
+            if pull_id is not None and waiting.pull_id != pull_id:
+                continue
             known = _known_domains(settings, waiting)
             for frame in Lake(settings.lake_dir).iterate_pull(waiting.lake_path, BATCH_ROWS):
                 batch = normalized_batch(frame, known)

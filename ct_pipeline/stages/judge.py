@@ -100,10 +100,10 @@ class _Bench:
 
     def _reading(self, row: EvidenceRow) -> Reading | None:
         provider = self._providers.named(row.provider)
-        if provider is not None and not is_asked(provider, self._probe_forbidden):
+        if provider is not None and provider.hides_answer:
             return _unasked(provider)
         if row.smtp_stage is None or row.smtp_code is None:
-            return None
+            return None if is_asked(provider, self._probe_forbidden) or provider is None else _unasked(provider)
         return self._reader.read(
             Reply(row.smtp_stage, row.smtp_code, row.smtp_enhanced, row.smtp_text or ""), row.provider
         )

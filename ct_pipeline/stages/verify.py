@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.lane_worker import LaneWorkers
-from ct_pipeline.storage.due import lanes_due
+from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.verification.lane_summary import LaneSummary
 
@@ -34,9 +34,10 @@ def verify_lanes_iter(
 ) -> Generator[LaneSummary, None, None]:
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
 
-    Domain facts that are missing or have expired are looked up first. The asyncio loop runs in the calling thread
-    while the caller waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and
-    commits what is known.
+    Domain facts that are missing or have expired are looked up first. With ``CT_PROBE_FORBIDDEN``, addresses that an
+    earlier run without it left out are asked after all. The asyncio loop runs in the calling thread while the caller
+    waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits what is
+    known.
 
     Args:
         on_commit: called with the number of addresses whose turn was just handed to the ledger.
@@ -46,6 +47,8 @@ def verify_lanes_iter(
         LedgerUnavailableError: the database cannot be reached, or went away.
     """
     with open_ledger(settings) as conn:
+        if settings.probe_forbidden:
+            ask_after_all(conn, datetime.now(UTC), pull_id)
         busy = lanes_due(conn, datetime.now(UTC), pull_id)
     for lane in lanes:
         if lane not in busy:

@@ -66,6 +66,18 @@ def take_up(
     return TakenUp(new_address_count, holder_count, due_count)
 
 
+def renew(conn: psycopg.Connection, pull_id: int, now: datetime, fresh_for: timedelta = DEFAULT_FRESH_FOR) -> int:
+    """Addresses of a pull that was taken up before: answers older than ``fresh_for`` become due again; how many."""
+    with conn.transaction():
+        conn.execute("select pg_advisory_xact_lock_shared(%s)", (DOMAINS_LOCK,))
+        conn.execute(_HELD, {"pull_id": pull_id})
+        analyze(conn, "pull_addresses")
+        due_count = _make_due(conn, now, now - fresh_for)
+        add_to_unjudged(conn, "select address_id from pull_due where is_judged_by_domain", {}, now)
+        drop_stages(conn, ["pull_addresses", "pull_due"])
+    return due_count
+
+
 def _check_pull(conn: psycopg.Connection, pull_id: int, audience: str) -> None:
     found = conn.execute(
         "select from ledger.pulls join ledger.audiences using (audience_id) where pull_id = %s and name = %s",
@@ -127,6 +139,12 @@ _RESOLVE = """
 create temporary table pull_addresses on commit drop as
 select addresses.address_id, addresses.address, addresses.domain_id
 from (select distinct address from pull_rows) as named join ledger.addresses using (address)
+"""
+
+_HELD = """
+create temporary table pull_addresses on commit drop as
+select distinct address_id, address, domain_id
+from ledger.holders join ledger.addresses using (address_id) where pull_id = %(pull_id)s
 """
 
 _NEW_HOLDERS = """

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 
@@ -21,21 +22,27 @@ GIVE_UP_AFTER = "3 days"
 def domains_to_look_up(conn: psycopg.Connection, now: datetime, limit: int, pull_id: int | None = None) -> list[str]:
     """Domains with addresses (of one pull, if given) whose turn has come, and whose facts are missing or expired."""
     rows = conn.execute(
-        """
-        select domain from ledger.domains
-        where (expires_at is null or expires_at <= %(now)s)
-              and exists (
-                  select from ledger.due
-                  where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
-                        and (%(pull_id)s::bigint is null or exists (
-                            select from ledger.holders h
-                            where h.address_id = due.address_id and h.pull_id = %(pull_id)s)))
-        order by domain_id
-        limit %(limit)s
-        """,
+        f"select domain {_TO_LOOK_UP} order by domain_id limit %(limit)s",
         {"now": now, "limit": limit, "pull_id": pull_id},
     ).fetchall()
     return [domain for (domain,) in rows]
+
+
+def count_domains_to_look_up(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> int:
+    """How many there are of :func:`domains_to_look_up`."""
+    row = conn.execute(f"select count(*) {_TO_LOOK_UP}", {"now": now, "pull_id": pull_id}).fetchone()
+    return row[0] if row else 0
+
+
+_TO_LOOK_UP: LiteralString = """
+from ledger.domains
+where (expires_at is null or expires_at <= %(now)s)
+      and exists (
+          select from ledger.due
+          where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
+                and (%(pull_id)s::bigint is null or exists (
+                    select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s)))
+"""
 
 
 def domain_facts(conn: psycopg.Connection, domains: Collection[str]) -> dict[str, DomainFacts]:

@@ -22,6 +22,15 @@ class DueCount(NamedTuple):
     next_at: datetime  # the earliest of them
 
 
+class DueAgain(NamedTuple):
+    """What of a pull is still to be asked: addresses in all and those whose turn comes within the hour, and when."""
+
+    address_count: int
+    within_hour_count: int
+    first_at: datetime | None  # None when nothing is
+    last_at: datetime | None
+
+
 def due_addresses(
     conn: psycopg.Connection,
     lane: str,
@@ -62,6 +71,23 @@ def due_addresses(
                 "pull_id": pull_id,
             },
         ).fetchall()
+
+
+def ask_after_all(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> int:
+    """Addresses that were not asked because their provider forbids it, of one pull or of all, become due; how many."""
+    return conn.execute(
+        """
+        update ledger.due set next_attempt_at = %(now)s, attempt_count = 0
+        where address_id in (
+            select address_id from ledger.due join ledger.verdicts v using (address_id)
+            where next_attempt_at is null and v.reason = %(reason)s
+                  and (%(pull_id)s::bigint is null or exists (
+                      select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
+            order by address_id
+            for update of due)
+        """,
+        {"now": now, "reason": Reason.PROVIDER_FORBIDS_PROBING, "pull_id": pull_id},
+    ).rowcount
 
 
 def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> dict[str, int]:
@@ -116,3 +142,18 @@ def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetim
             (pull_id,),
         ).fetchone()
     return row[0] if row else None
+
+
+def due_again(conn: psycopg.Connection, pull_id: int, now: datetime) -> DueAgain:
+    """Addresses of a pull that are still to be asked, now or later."""
+    row = conn.execute(
+        """
+        select count(*), count(*) filter (where next_attempt_at <= %(now)s + interval '1 hour'),
+               min(next_attempt_at), max(next_attempt_at)
+        from (select distinct address_id from ledger.holders where pull_id = %(pull_id)s) as mine
+        join ledger.due using (address_id) where next_attempt_at is not null
+        """,
+        {"pull_id": pull_id, "now": now},
+    ).fetchone()
+    assert row is not None, "an aggregate always returns a row"
+    return DueAgain(*row)

@@ -211,9 +211,12 @@ def verdict_counts(conn: psycopg.Connection, pull_id: int | None = None) -> dict
     return counts
 
 
-def reason_counts(conn: psycopg.Connection, pull_id: int | None = None) -> dict[Reason, int]:
-    """Addresses by reason, of one pull or of all, the most frequent first."""
-    return {Reason(reason): count for reason, count in _counts(conn, "reason", Reason.NOT_ASKED_YET, pull_id)}
+def reason_counts(
+    conn: psycopg.Connection, pull_id: int | None = None, status: Status | None = None
+) -> dict[Reason, int]:
+    """Addresses by reason, of one pull or of all, of one status or of every, the most frequent first."""
+    rows = _counts(conn, "reason", Reason.NOT_ASKED_YET, pull_id, status)
+    return {Reason(reason): count for reason, count in rows}
 
 
 def progress(conn: psycopg.Connection, pull_id: int, now: datetime) -> PullProgress:
@@ -283,15 +286,19 @@ left join ledger.unjudged u on u.address_id = mine.address_id
 
 
 def _counts(
-    conn: psycopg.Connection, column: LiteralString, missing: str, pull_id: int | None
+    conn: psycopg.Connection, column: LiteralString, missing: str, pull_id: int | None, status: Status | None = None
 ) -> list[tuple[str, int]]:
     chosen = (
-        "ledger.addresses" if pull_id is None else "(select distinct address_id from ledger.holders where pull_id = %s)"
+        "ledger.addresses"
+        if pull_id is None
+        else "(select distinct address_id from ledger.holders where pull_id = %(pull_id)s)"
     )
     return conn.execute(
         f"""
-        select coalesce({column}, %s), count(*) from {chosen} as mine left join ledger.verdicts using (address_id)
+        select coalesce({column}, %(missing)s), count(*)
+        from {chosen} as mine left join ledger.verdicts using (address_id)
+        where %(status)s::text is null or coalesce(status, 'unknown') = %(status)s
         group by 1 order by 2 desc, 1
         """,  # noqa: S608 - two words of this file
-        (str(missing),) if pull_id is None else (str(missing), pull_id),
+        {"missing": str(missing), "pull_id": pull_id, "status": status.value if status else None},
     ).fetchall()
