@@ -27,9 +27,10 @@ from ct_pipeline.verification.notebook import Kind, Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
 from ct_pipeline.verification.probe import Turn
 from ct_pipeline.verification.replies import ReplyReader
-from ct_pipeline.verification.site_run import SiteRun, Surroundings
+from ct_pipeline.verification.site_run import SiteRun
+from ct_pipeline.verification.surroundings import Surroundings
 
-HAND_OVER_EVERY_SECONDS = 0.1  # the writer commits twice a second; proof, this and that stay within one second
+HAND_OVER_EVERY_SECONDS = 0.1  # a killed run repeats its last second: proof, this and the writer's commit are quicker
 DUE_BATCH = 10_000  # addresses of one lane held in memory at once
 LEDGER_PAUSES_SECONDS = (0.5, 2.0, 5.0)  # a database that restarts is asked again, as long as the writer does
 
@@ -129,7 +130,8 @@ class LaneWorkers:
         await asyncio.to_thread(self._writer.flush)
         if not tenure.is_sure() and not await _patiently(tenure.confirm):
             return False
-        return bool(plan.not_asked) or any(run.session_count for run in runs)
+        # Turns, not sessions: what got no turn is still due, and would be taken up again and again.
+        return bool(plan.not_asked) or any(run.turn_count for run in runs)
 
     def _plan(self, conn: psycopg.Connection, lane: str, now: datetime) -> LanePlan | None:
         due = due_addresses(conn, lane, now, DUE_BATCH, pull_id=self._pull_id)
