@@ -2,18 +2,22 @@
 
 An accepted address is only finished once its domain is settled: until the random name has been answered, nobody knows
 whether the host accepts every name. So its turn is held, and released with the domain.
+
+Every due address gets one turn, unless the run ends before it was asked.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.dialogue import STOP_REASONS, Answer
+from ct_pipeline.verification.dialogue import STOP_REASONS
+from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Turn
-from ct_pipeline.verification.questions import DomainQuestions
+from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
 from ct_pipeline.verification.recheck import next_attempt
-from ct_pipeline.vocabulary import Reason
+from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
 
@@ -24,25 +28,36 @@ class Bookkeeper:
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
         self._held: dict[str, list[tuple[DueAddress, int]]] = {}  # domain -> accepted addresses and their probes
-        self._known_facts: dict[str, tuple[bool | None, bool | None]] = {}
-        self._last_probe: dict[str, int] = {}
+        self._noted_facts: dict[str, tuple[bool | None, bool | None]] = {}  # in this run
+        self._last_probe: dict[str, int] = {}  # by domain
+        self._about_domain: dict[str, tuple[int, Answer]] = {}  # domain -> an answer about it as a whole, its session
+        self.turn_count = 0
 
-    def remember_fact(self, domain: DomainQuestions) -> None:
-        """``domain`` starts from a fact that the ledger holds already."""
-        self._known_facts[domain.domain] = (domain.is_catch_all, domain.tells_apart)
-
-    def record(self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions]) -> None:
+    def record(
+        self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions], now: datetime
+    ) -> None:
         """Note proven answers; ``domains`` are the site's, by name."""
-        touched: dict[str, datetime] = {}
+        noted: list[tuple[Answer, int]] = []
+        touched: dict[str, DomainQuestions] = {}
         for answer in answers:
-            probe_id = self.note_probe(session_id, answer)
             name = answer.question.domain
-            touched[name] = answer.answered_at
+            touched[name] = domains[name]
+            probe_id = self.note_probe(session_id, answer)
             self._last_probe[name] = probe_id
-            if answer.question.due is not None:
-                self._note_turn(answer.question.due, answer.reading, probe_id, domains[name], answer.answered_at)
-        for name, now in touched.items():
-            self._close_what_is_settled(domains[name], now)
+            if answer.reading.about is About.DOMAIN:
+                self._about_domain[name] = (session_id, answer)
+            domains[name].proven.learn(answer.question.kind, answer.reading)
+            noted.append((answer, probe_id))
+        for answer, probe_id in noted:
+            due = answer.question.due
+            if due is None:
+                continue
+            if answer.reading.reason is Reason.ACCEPTED and touched[answer.question.domain].is_unsettled:
+                self._held.setdefault(answer.question.domain, []).append((due, probe_id))
+            else:
+                self._write_turn(due, answer.reading, probe_id, now)
+        for domain in touched.values():
+            self.settle(domain, now)
 
     def note_probe(self, session_id: int, answer: Answer) -> int:
         """Write the probe of one answer; returns its identifier."""
@@ -65,47 +80,64 @@ class Bookkeeper:
         )
         return probe_id
 
-    def postpone(self, domain: DomainQuestions, reading: Reading, probe_id: int | None, now: datetime) -> None:
-        """Nothing more is asked of ``domain`` in this run: ``reading``, about its host or about us, says why."""
+    def settle(self, domain: DomainQuestions, now: datetime) -> None:
+        """Write what the proven answers (or an earlier visit) settle for the addresses that were not asked."""
+        self._note_fact(domain, now)
+        proven = domain.proven
+        if proven.is_catch_all is not None:
+            self._release_held(domain, None, now)
+        elif proven.random is not None:
+            self._release_held(domain, proven.random, now)
+        if proven.is_catch_all is True:
+            for due in domain.take_waiting():
+                self._add_turn(Turn(due.address_id, None, due.attempt_count, None))
+        elif (reading := proven.stop) is not None:
+            self._stop(domain, reading, now)
+
+    def postpone(self, domain: DomainQuestions, closing: Closing, now: datetime) -> None:
+        """Nothing more is asked of the hosts of ``domain`` in this run: ``closing``, about them or about us, says why.
+
+        Addresses that were not asked because we are unwelcome keep their attempts: nothing is burned. A host that could
+        not be reached counts as an attempt, or a dead one would be tried for ever.
+        """
+        is_about_us = closing.reading.about is About.US or closing.reading.reason in STOP_REASONS
         for due in domain.take_waiting():
-            self._write_turn(due, reading, probe_id, now, was_asked=reading.reason not in STOP_REASONS)
-        self._release_held(domain, reading, now)
+            self._write_turn(due, closing.reading, closing.probe_id, now, was_asked=not is_about_us)
+        self._release_held(domain, closing.reading, now)
 
     def distrust(self, addresses: Iterable[DueAddress], reading: Reading, probe_id: int, now: datetime) -> None:
         """Answers to ``addresses`` were voided: they are due again."""
         for due in addresses:
             self._write_turn(due, reading, probe_id, now)
 
-    def _note_turn(
-        self, due: DueAddress, reading: Reading, probe_id: int, domain: DomainQuestions, now: datetime
-    ) -> None:
-        if reading.reason is Reason.ACCEPTED and domain.is_unsettled:
-            self._held.setdefault(domain.domain, []).append((due, probe_id))
-        else:
-            self._write_turn(due, reading, probe_id, now)
+    def _stop(self, domain: DomainQuestions, reading: Reading, now: datetime) -> None:
+        """The domain's answers make further questions pointless: they settle it, or it is tried again another day.
 
-    def _close_what_is_settled(self, domain: DomainQuestions, now: datetime) -> None:
-        self._note_fact(domain, now)
-        if domain.is_catch_all is not None:
-            self._release_held(domain, None, now)
-        elif domain.random_reading is not None:
-            self._release_held(domain, domain.random_reading, now)
-        if domain.is_catch_all is True:
-            for due in domain.take_waiting():
-                self._notebook.page.turns.append(Turn(due.address_id, None, due.attempt_count, None))
-        elif domain.stopped_by is not None:
-            self.postpone(domain, domain.stopped_by, self._last_probe.get(domain.domain), now)
+        What was said about single names is no evidence against their neighbours, unless it speaks of the domain.
+        """
+        waiting = domain.take_waiting()
+        speaks_for_all = reading.about is About.DOMAIN and domain.domain in self._about_domain
+        probe_id = self._note_about_domain(domain.domain) if waiting and speaks_for_all else None
+        for due in waiting:
+            self._write_turn(due, reading, probe_id, now, was_asked=False)
+
+    def _note_about_domain(self, name: str) -> int:
+        session_id, answer = self._about_domain[name]
+        question = Question(ProbeKind.SESSION, name, "")
+        return self.note_probe(session_id, replace(answer, question=question))
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
-        fact = (domain.is_catch_all, domain.tells_apart)
-        if domain.is_catch_all is None or self._known_facts.get(domain.domain) == fact:
+        proven = domain.proven
+        fact = (proven.is_catch_all, proven.tells_apart)
+        known = self._noted_facts.get(domain.domain, (proven.known_catch_all, proven.known_tells_apart))
+        if proven.is_catch_all is None or fact == known:
             return
-        self._known_facts[domain.domain] = fact
+        self._noted_facts[domain.domain] = fact
         self._notebook.page.catch_all_facts.append(
             CatchAllFact(
                 domain=domain.domain,
-                is_catch_all=domain.is_catch_all,
-                tells_apart=domain.tells_apart,
+                is_catch_all=proven.is_catch_all,
+                tells_apart=proven.tells_apart,
                 probe_id=self._last_probe.get(domain.domain),
                 found_at=now,
                 expires_at=now + CATCH_ALL_FRESH_FOR,
@@ -115,17 +147,20 @@ class Bookkeeper:
     def _release_held(self, domain: DomainQuestions, doubt: Reading | None, now: datetime) -> None:
         for due, probe_id in self._held.pop(domain.domain, ()):
             if doubt is None:
-                self._notebook.page.turns.append(Turn(due.address_id, None, due.attempt_count + 1, probe_id))
+                self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id))
             else:
                 self._write_turn(due, doubt, probe_id, now)
 
     def _write_turn(
         self, due: DueAddress, reading: Reading, probe_id: int | None, now: datetime, *, was_asked: bool = True
     ) -> None:
-        # Addresses that were not asked because we are unwelcome keep their attempts: nothing is burned.
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id)
-        self._notebook.page.turns.append(Turn(due.address_id, next_at, attempts, probe_id))
+        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id))
+
+    def _add_turn(self, turn: Turn) -> None:
+        self.turn_count += 1
+        self._notebook.page.turns.append(turn)
 
 
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:

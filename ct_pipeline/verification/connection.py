@@ -1,8 +1,10 @@
-"""The socket side of a session: aiosmtplib connects, says EHLO and upgrades TLS; then our own protocol carries the
+"""The socket side of a session: aiosmtplib greets, says EHLO and upgrades TLS; then our own protocol carries the
 dialogue on its transport, because aiosmtplib gives a stray line to the next command."""
 
 import asyncio
 import contextlib
+import ipaddress
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,29 +12,26 @@ from datetime import datetime
 
 import aiosmtplib
 
-from ct_pipeline.verification.dialogue import Capabilities, Dialogue
+from ct_pipeline.verification.capabilities import Capabilities
+from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.probe import Reply, Stage
-from ct_pipeline.verification.reply_parser import (
-    MAX_REPLY_BYTES,
-    NotSmtpError,
-    RawReply,
-    ReplyParser,
-    as_reply,
-    clean_text,
-    no_reply,
-)
+from ct_pipeline.verification.reply_parser import NotSmtpError, as_reply, clean_text, no_reply
+from ct_pipeline.verification.reply_stream import ReplyStream
 
-_MAX_SEGMENT_BYTES = 4 * MAX_REPLY_BYTES
 CLOSING_TIMEOUT_SECONDS = 5.0  # RFC 5321 has no figure for QUIT; nobody waits for its reply
-INTERRUPTED_TIMEOUT_SECONDS = 2.0  # for the reply to what was asked and to QUIT, when somebody wants us to stop
+_EHLO_NOT_KNOWN = frozenset({500, 501, 502, 503, 504, 550})  # RFC 5321 section 4.1.4, and what old hosts say
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Longest waits, in seconds."""
+    """Longest waits, in seconds: for TCP, for one whole reply (the greeting too), and for one session's questions.
+
+    A host may think long about each address (tarpits take some 20 s), but it must not hold a session for ever.
+    """
 
     connect: float
     reply: float
+    session: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,15 @@ class Refusal:
 class Connection:
     """An SMTP session that has been greeted and has said EHLO. Made by :func:`open_connection`."""
 
-    def __init__(self, transport: asyncio.Transport, capabilities: Capabilities, is_tls: bool) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, capabilities: Capabilities, *, is_tls: bool, tls_failed: bool
+    ) -> None:
         self.capabilities = capabilities
         self.is_tls = is_tls
+        self.tls_failed = tls_failed  # the host offered TLS, and it did not work
         self._transport = transport
-        self._protocol = _ReplyProtocol()
-        transport.set_protocol(self._protocol)
+        self._replies = ReplyStream()
+        transport.set_protocol(self._replies)
 
     async def converse(
         self,
@@ -61,57 +63,43 @@ class Connection:
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
-        Cancelling leaves the session politely: the reply to what has been asked is awaited, if it comes soon, and QUIT
-        is sent.
+        Cancelling leaves the session politely: QUIT is sent, and no reply is awaited.
         """
         try:
-            await self._carry(dialogue, clock, timeouts, after_reply)
-        except asyncio.CancelledError:
-            await self._wind_up(dialogue, clock, timeouts, after_reply)
-            raise
-        finally:
-            after_reply()
-            await self._close()
-
-    async def quit(self) -> None:
-        """End the session without having asked anything."""
-        self._transport.write(b"QUIT\r\n")
-        with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
-            async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
-                await self._protocol.next_reply()
-        await self._close()
-
-    async def _carry(
-        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
-    ) -> None:
-        while not dialogue.is_over:
-            if not dialogue.is_outstanding:
-                if self._protocol.has_surplus():
+            while not dialogue.is_over:
+                if self._replies.has_surplus():
                     dialogue.break_off()
                     break
                 command = dialogue.next_command(clock())
                 if command is not None:
                     self._transport.write(command)
-            await self._receive(dialogue, clock, timeouts)
-            after_reply()
-
-    async def _wind_up(
-        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
-    ) -> None:
-        dialogue.ask_no_more()
-        try:
-            async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
-                await self._carry(dialogue, clock, timeouts, after_reply)
-        except TimeoutError:
-            if not dialogue.is_closing:
-                self._transport.write(b"QUIT\r\n")
+                await self._receive(dialogue, clock, timeouts)
+                after_reply()
+        except asyncio.CancelledError:
+            self._transport.write(b"QUIT\r\n")
             dialogue.leave()
+            raise
+        finally:
+            try:
+                after_reply()
+            finally:
+                await self._close()
+
+    async def quit(self) -> None:
+        """End the session without having asked anything."""
+        self._transport.write(b"QUIT\r\n")
+        try:
+            with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
+                async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
+                    await self._replies.next_reply()
+        finally:
+            await self._close()
 
     async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
         try:
-            wait = CLOSING_TIMEOUT_SECONDS if dialogue.is_closing else timeouts.reply
+            wait = min(CLOSING_TIMEOUT_SECONDS, timeouts.reply) if dialogue.is_closing else timeouts.reply
             async with asyncio.timeout(wait):
-                reply = await self._protocol.next_reply()
+                reply = await self._replies.next_reply()
         except TimeoutError:
             dialogue.lose("no reply in time", clock())
         except ConnectionError as error:
@@ -123,23 +111,34 @@ class Connection:
 
     async def _close(self) -> None:
         self._transport.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._protocol.closed.wait()
-        self._transport.abort()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._replies.closed.wait()
+        finally:
+            self._transport.abort()
 
 
 async def open_connection(
-    address: str, port: int, host: str, helo_name: str, timeouts: Timeouts, source_address: str | None = None
+    address: str,
+    port: int,
+    host: str,
+    helo_name: str,
+    timeouts: Timeouts,
+    source_address: str | None = None,
+    *,
+    use_tls: bool = True,
 ) -> Connection | Refusal:
     """A session with ``host`` at ``address``, or why there is none. Never raises for anything the host does.
 
     TLS is opportunistic: a host whose STARTTLS fails is talked to in the clear, on a fresh connection. Certificates are
     not checked: an expired one says nothing of a mailbox, and nothing confidential is sent.
     """
-    outcome = await _attempt(address, port, host, helo_name, timeouts, source_address, use_tls=True)
+    outcome = await _attempt(address, port, host, helo_name, timeouts, source_address, use_tls=use_tls)
     if isinstance(outcome, _TlsFailed):
         outcome = await _attempt(address, port, host, helo_name, timeouts, source_address, use_tls=False)
+        if isinstance(outcome, Connection):
+            outcome.tls_failed = True
     return outcome if not isinstance(outcome, _TlsFailed) else Refusal(outcome.reply)
 
 
@@ -151,70 +150,100 @@ class _TlsFailed:
 async def _attempt(
     address: str, port: int, host: str, helo_name: str, timeouts: Timeouts, source_address: str | None, *, use_tls: bool
 ) -> Connection | Refusal | _TlsFailed:
-    client = aiosmtplib.SMTP(
-        hostname=address,
-        port=port,
-        local_hostname=helo_name,
-        timeout=timeouts.connect,
-        source_address=(source_address, 0) if source_address else None,
-        start_tls=False,
-        validate_certs=False,
-    )
-    stage = Stage.CONNECT
+    client = aiosmtplib.SMTP(local_hostname=helo_name, timeout=timeouts.reply, start_tls=False, validate_certs=False)
     try:
-        await client.connect()
+        connected = await _connect(address, port, source_address, timeouts.connect)
+    except OSError as error:  # a TimeoutError is one
+        return Refusal(_why_not_connected(error))
+    stage, has_begun_tls = Stage.CONNECT, False
+    try:
+        await client.connect(sock=connected)
         stage = Stage.EHLO
-        await _introduce(client, timeouts.reply)
-        is_tls = False
+        await _introduce(client)
         if use_tls and client.supports_extension("starttls"):
-            stage = Stage.STARTTLS
-            await client.starttls(server_hostname=host, tls_context=_TLS_CONTEXT, timeout=timeouts.reply)
-            is_tls = True
+            stage, has_begun_tls = Stage.STARTTLS, True
+            await client.starttls(server_hostname=host, tls_context=_TLS_CONTEXT)
             stage = Stage.EHLO
-            await _introduce(client, timeouts.reply)
-        return _hand_over(client, is_tls)
+            await _introduce(client)  # under TLS 1.3 a handshake that the host did not like fails only here
+        return _hand_over(client, is_tls=has_begun_tls)
     except asyncio.CancelledError:
-        client.close()
+        _drop(client, connected)
         raise
-    except (aiosmtplib.SMTPException, OSError, ValueError, asyncio.IncompleteReadError) as error:
-        client.close()
+    except Exception as error:  # whatever a host can make aiosmtplib or ssl raise is the host's doing
+        _drop(client, connected)
         reply = _why(stage, error)
-        return _TlsFailed(reply) if stage is Stage.STARTTLS else Refusal(reply)
+        is_spoken = stage is Stage.EHLO and reply.code
+        return _TlsFailed(reply) if has_begun_tls and not is_spoken else Refusal(reply)
 
 
-async def _introduce(client: aiosmtplib.SMTP, timeout_seconds: float) -> None:
+async def _connect(address: str, port: int, source_address: str | None, seconds: float) -> socket.socket:
+    """A connected socket: aiosmtplib has one timeout for this and the greeting, which deserves a longer one."""
+    is_ipv6 = ipaddress.ip_address(address).version == 6
+    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        await client.ehlo(timeout=timeout_seconds)
-    except aiosmtplib.SMTPHeloError as error:
-        if not client.is_connected or error.code == 421:
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source_address:
+            connected.bind((source_address, 0))
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().sock_connect(connected, (address, port))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+async def _introduce(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError as refused:
+        if refused.code not in _EHLO_NOT_KNOWN or not client.is_connected:
             raise
-        await client.helo(timeout=timeout_seconds)
+        try:
+            await client.helo()
+        except aiosmtplib.SMTPException:
+            raise refused from None  # its words are about us, those about HELO often about the order of commands
 
 
-def _hand_over(client: aiosmtplib.SMTP, is_tls: bool) -> Connection:
+def _hand_over(client: aiosmtplib.SMTP, *, is_tls: bool) -> Connection:
     transport = client.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():
         raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-    lines: tuple[str, ...] = ()
+    capabilities = Capabilities()
     if client.supports_esmtp and client.last_ehlo_response is not None:
-        lines = tuple(clean_text(line).strip().upper() for line in client.last_ehlo_response.message.split("\n")[1:])
-    return Connection(transport, Capabilities(lines), is_tls)
+        capabilities = Capabilities.of_lines(clean_text(x) for x in client.last_ehlo_response.message.split("\n"))
+    return Connection(transport, capabilities, is_tls=is_tls, tls_failed=False)
+
+
+def _drop(client: aiosmtplib.SMTP, connected: socket.socket) -> None:
+    transport = client.transport
+    client.close()
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
+    else:
+        connected.close()
+
+
+def _why_not_connected(error: OSError) -> Reply:
+    if isinstance(error, TimeoutError):
+        return no_reply(Stage.CONNECT, "connection timed out")
+    if isinstance(error, ConnectionRefusedError):
+        return no_reply(Stage.CONNECT, "connection refused")
+    if isinstance(error, ConnectionError):
+        return no_reply(Stage.CONNECT, f"connection lost: {clean_text(str(error))}")
+    return no_reply(Stage.CONNECT, f"no route: {clean_text(error.strerror or str(error))}")
 
 
 def _why(stage: Stage, error: Exception) -> Reply:
-    if isinstance(error, aiosmtplib.SMTPResponseException) and 200 <= error.code < 600:
-        return as_reply(stage, error.code, [clean_text(line) for line in error.message.split("\n")])
-    if isinstance(error, aiosmtplib.SMTPConnectTimeoutError):
-        return no_reply(stage, "connection timed out")
-    if isinstance(error, aiosmtplib.SMTPTimeoutError):
-        return no_reply(stage, "no reply in time")
     if isinstance(error, aiosmtplib.SMTPResponseException):
+        if 400 <= error.code < 600:
+            return as_reply(stage, error.code, [clean_text(line) for line in error.message.split("\n")])
+        if 200 <= error.code < 400:
+            return no_reply(stage, f"out of step: {error.code} {clean_text(error.message)}")
         return no_reply(stage, f"connection lost: the host does not talk SMTP: {clean_text(error.message)}")
+    if isinstance(error, TimeoutError):
+        return no_reply(stage, "no reply in time")
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    if isinstance(cause, ConnectionRefusedError):
-        return no_reply(stage, "connection refused")
-    if isinstance(cause, OSError) and stage is Stage.CONNECT and not isinstance(cause, ConnectionError):
-        return no_reply(stage, f"no route: {clean_text(cause.strerror or str(cause))}")
     return no_reply(stage, f"connection lost: {clean_text(str(cause))}")
 
 
@@ -227,58 +256,3 @@ def _tls_context() -> ssl.SSLContext:
 
 
 _TLS_CONTEXT = _tls_context()
-
-
-class _ReplyProtocol(asyncio.Protocol):
-    """Hands over whole replies one at a time, and remembers whether there were more than were asked for."""
-
-    def __init__(self) -> None:
-        self.closed = asyncio.Event()
-        self._parser = ReplyParser()
-        self._replies: list[RawReply] = []
-        self._fault: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def data_received(self, data: bytes) -> None:
-        if self._fault is not None:
-            return
-        try:
-            self._replies += self._parser.feed(data[:_MAX_SEGMENT_BYTES])
-        except NotSmtpError as error:
-            self._fault = error
-        if len(data) > _MAX_SEGMENT_BYTES:
-            self._fault = NotSmtpError("more than any reply is long")
-        self._wake()
-
-    def eof_received(self) -> bool:
-        return False  # closes the transport; connection_lost follows
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fault = self._fault or ConnectionResetError(str(exc or "the host closed the connection"))
-        self.closed.set()
-        self._wake()
-
-    async def next_reply(self) -> RawReply:
-        """The next reply.
-
-        Raises:
-            ConnectionError: the connection ended.
-            NotSmtpError: the host does not talk SMTP.
-        """
-        while not self._replies:
-            if self._fault is not None:
-                raise self._fault
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._replies.pop(0)
-
-    def has_surplus(self) -> bool:
-        """Whether bytes have come that answer no command; true also for half a reply."""
-        return bool(self._replies) or not self._parser.is_idle or isinstance(self._fault, NotSmtpError)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

@@ -2,52 +2,109 @@
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
 
 from ct_pipeline.domains.facts import MxHost
+from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.questions import DomainQuestions
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Why nothing more is asked of some hosts in this run, and the probe that shows it."""
+
+    reading: Reading
+    probe_id: int
 
 
 class HostGroup:
     """Deals domains out to sessions.
 
     Until the first answers about a domain are proven it belongs to one session; then it is shared, and as many sessions
-    as the site allows may help with the rest of its addresses.
+    as the site allows may help with the rest of its addresses. The cost of each call does not grow with the number of
+    domains.
     """
 
     def __init__(self, mx_hosts: tuple[MxHost, ...], domains: Iterable[DomainQuestions]) -> None:
         self.mx_hosts = mx_hosts
         self.domains = tuple(domains)
-        self.is_closed = False  # nothing more is asked of these hosts in this run
-        self.fruitless_sessions = 0
-        self._ready = deque(self.domains)
+        self.closing: Closing | None = None
+        self.live_sessions = 0
+        self.has_greeted = False  # a session came about in this run
+        self.is_cautious = False  # the last session ended without proof of its answers
+        self.fruitless_sessions = 0  # in a row
+        self.recipients_per_transaction = 50
+        self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}
+        self._for_own_session: dict[str, DomainQuestions] = {}
 
-    def open_count(self) -> int:
-        """Questions that a new session could ask now."""
+    @property
+    def is_closed(self) -> bool:
+        return self.closing is not None
+
+    def wants_session(self, session_addresses: int) -> bool:
+        """Whether there is more to ask than the sessions under way will ask anyway."""
         if self.is_closed:
-            return 0
-        return sum(domain.open_count for domain in (*self._ready, *self._shared.values()))
+            return False
+        spare = self.live_sessions * session_addresses
+        if self._for_own_session and len(self._for_own_session) > self.live_sessions:
+            return True
+        for domain in chain(self._shared.values(), self._ready):
+            spare -= domain.open_count
+            if spare < 0:
+                return True
+        return False
 
-    def claim(self) -> DomainQuestions | None:
-        """A domain with something to ask, for one session; None when there is none now."""
+    def claim(self, *, for_own_session: bool = False) -> DomainQuestions | None:
+        """A domain with something to ask, for one session; None when there is none now.
+
+        ``for_own_session``: the session has asked nothing yet, so it may be the one for a made-up name that is asked
+        alone; no other session gets such a domain.
+        """
         if self.is_closed:
             return None
-        for name, domain in list(self._shared.items()):
+        while for_own_session and self._for_own_session:
+            domain = self._for_own_session.pop(next(iter(self._for_own_session)))
+            if domain.open_count:
+                return domain
+        while (domain := self._first_shared() or self._first_ready()) is not None:
+            if domain.wants_own_session and not for_own_session:
+                self.set_aside(domain)
+            else:
+                return domain
+        return None
+
+    def set_aside(self, domain: DomainQuestions) -> None:
+        """The next question of ``domain`` needs a session of its own."""
+        self._shared.pop(domain.domain, None)
+        self._for_own_session[domain.domain] = domain
+
+    def share(self, domain: DomainQuestions) -> None:
+        """What one session learnt of ``domain`` is proven: others may help with the rest."""
+        if domain.open_count and domain.domain not in self._for_own_session:
+            self._shared[domain.domain] = domain
+
+    def release(self, domain: DomainQuestions) -> None:
+        """A session is done with ``domain``; what it left goes to the next one."""
+        if not domain.open_count or domain.domain in self._shared or domain.domain in self._for_own_session:
+            return
+        if domain.wants_own_session:
+            self.set_aside(domain)
+        else:
+            self._ready.append(domain)
+
+    def _first_shared(self) -> DomainQuestions | None:
+        while self._shared:
+            name, domain = next(iter(self._shared.items()))
             if domain.open_count:
                 return domain
             del self._shared[name]
+        return None
+
+    def _first_ready(self) -> DomainQuestions | None:
         while self._ready:
             domain = self._ready.popleft()
             if domain.open_count:
                 return domain
         return None
-
-    def share(self, domain: DomainQuestions) -> None:
-        """What one session learnt of ``domain`` is proven: others may help with the rest."""
-        if domain.open_count:
-            self._shared[domain.domain] = domain
-
-    def release(self, domain: DomainQuestions) -> None:
-        """A session is done with ``domain``; what it left goes to the next one."""
-        if domain.open_count and domain.domain not in self._shared:
-            self._ready.append(domain)

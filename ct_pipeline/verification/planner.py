@@ -1,8 +1,10 @@
 """Which sites a lane's due addresses belong to, and within which limits they are asked. Pure."""
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomProbe
@@ -10,6 +12,11 @@ from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.site_run import SitePlan
+
+MAX_HOST_ADDRESSES = 8  # of one mail host, put together from several look-ups
+
+# The names of the mail hosts, those of equal preference together, in order of preference.
+_HostNames = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name."""
+    """What to ask, by site, and which addresses are not asked at all because their provider's row says so."""
 
     sites: list[SitePlan]
     not_asked: list[DueAddress]
@@ -41,7 +48,7 @@ def plan_lane(
     by_domain: dict[str, list[DueAddress]] = defaultdict(list)
     for address in due:
         by_domain[address.domain].append(address)
-    groups: dict[str, dict[tuple[MxHost, ...], list[DomainQuestions]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[str, dict[_HostNames, _Gathering]] = defaultdict(lambda: defaultdict(_Gathering))
     site_provider: dict[str, str] = {}
     not_asked: list[DueAddress] = []
     for domain, addresses in by_domain.items():
@@ -49,12 +56,13 @@ def plan_lane(
         if known is None or not known.service.takes_mail:
             continue
         provider = providers.named(known.provider)
-        fact = catch_all.get(domain)
-        if not is_asked(provider, limits.probe_forbidden) or (fact is not None and fact.is_catch_all):
+        if not is_asked(provider, limits.probe_forbidden):
             not_asked += addresses
             continue
         site_provider[known.site] = known.provider
-        groups[known.site][known.mx_hosts].append(_questions(domain, addresses, fact, provider))
+        group = groups[known.site][_host_names(known.mx_hosts)]
+        group.facts.append(known)
+        group.domains.append(_questions(domain, addresses, catch_all.get(domain), provider))
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
@@ -66,6 +74,38 @@ def is_asked(provider: Provider | None, probe_forbidden: bool) -> bool:
     if provider is None:
         return True
     return not provider.hides_answer and (probe_forbidden or provider.probing is not Probing.FORBIDDEN)
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """Domains that name the same mail hosts in the same order, and what each of their look-ups found."""
+
+    domains: list[DomainQuestions] = field(default_factory=list)
+    facts: list[DomainFacts] = field(default_factory=list)
+
+
+def _host_names(mx_hosts: tuple[MxHost, ...]) -> _HostNames:
+    # Preferences and addresses differ between domains of one hoster, and between look-ups of one large provider.
+    in_order = sorted(mx_hosts, key=lambda mx: (mx.preference, mx.host))
+    return tuple(tuple(mx.host for mx in equal) for _, equal in groupby(in_order, key=lambda mx: mx.preference))
+
+
+def _mx_hosts(names: _HostNames, facts: list[DomainFacts]) -> tuple[MxHost, ...]:
+    """The hosts with the addresses of all look-ups, the newest first; IPv4 before IPv6, as the look-up has it."""
+    addresses: dict[str, dict[str, None]] = defaultdict(dict)
+    for known in sorted(facts, key=lambda known: known.looked_up_at, reverse=True):
+        for mx in known.mx_hosts:
+            if len(addresses[mx.host]) < MAX_HOST_ADDRESSES:
+                addresses[mx.host] |= dict.fromkeys(mx.addresses)
+    return tuple(
+        MxHost(rank, host, tuple(sorted(addresses[host], key=_version)[:MAX_HOST_ADDRESSES]))
+        for rank, equal in enumerate(names)
+        for host in equal
+    )
+
+
+def _version(address: str) -> int:
+    return ipaddress.ip_address(address).version
 
 
 def _questions(
@@ -84,7 +124,7 @@ def _site_plan(
     site: str,
     lane: str,
     provider_name: str,
-    by_hosts: Mapping[tuple[MxHost, ...], list[DomainQuestions]],
+    by_hosts: Mapping[_HostNames, _Gathering],
     providers: Providers,
     limits: Limits,
 ) -> SitePlan:
@@ -95,5 +135,7 @@ def _site_plan(
         provider=provider_name,
         connections=(provider.connections if provider else 0) or limits.site_connections,
         session_addresses=(provider.session_addresses if provider else 0) or limits.session_addresses,
-        groups=tuple(HostGroup(hosts, domains) for hosts, domains in by_hosts.items()),
+        groups=tuple(
+            HostGroup(_mx_hosts(names, gathered.facts), gathered.domains) for names, gathered in by_hosts.items()
+        ),
     )

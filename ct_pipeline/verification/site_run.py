@@ -2,24 +2,28 @@
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.bookkeeper import Bookkeeper, mailbox_addresses
-from ct_pipeline.verification.connection import Connection, Refusal, Timeouts, open_connection
-from ct_pipeline.verification.dialogue import STOP_REASONS, Answer, Dialogue, Envelope
-from ct_pipeline.verification.host_group import HostGroup
+from ct_pipeline.verification.connection import Connection
+from ct_pipeline.verification.dialer import Attempt, Dialer
+from ct_pipeline.verification.dialogue import STOP_REASONS, Dialogue
+from ct_pipeline.verification.host_group import Closing, HostGroup
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.probe import ProbeKind, Reply, Session, Stage
-from ct_pipeline.verification.questions import DomainQuestions, Question
+from ct_pipeline.verification.questions import Answer, Question
 from ct_pipeline.verification.reply_parser import no_reply
+from ct_pipeline.verification.session_questions import SessionQuestions
+from ct_pipeline.verification.surroundings import Surroundings
 from ct_pipeline.vocabulary import Reason
 
-MAX_DIALS = 6  # hosts and addresses tried before a group of domains counts as unreachable for now
-MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one answer, after which the hosts are left alone
+MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
+_OUT_OF_STEP = no_reply(Stage.RCPT, "out of step: the host sent more replies than it was asked for")
+_NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,6 @@ class SitePlan:
     connections: int
     session_addresses: int
     groups: tuple[HostGroup, ...]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What every session needs: who we are, how long we wait, how many may be open, and how replies are read."""
-
-    envelope: Envelope
-    port: int
-    timeouts: Timeouts
-    slots: asyncio.Semaphore
-    read: Callable[[Reply, str], Reading]
-    may_ask: Callable[[], bool] = lambda: True  # False while the lane's lock is in doubt
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    seed: int = 0
 
 
 @dataclass
@@ -62,252 +52,236 @@ class SiteRun:
     def __post_init__(self) -> None:
         self._books = Bookkeeper(self.notebook)
         self._domains = {domain.domain: domain for group in self.plan.groups for domain in group.domains}
-        for domain in self._domains.values():
-            self._books.remember_fact(domain)
         self._connections = self.plan.connections
+        self._groups = deque(self.plan.groups)  # those that may still need a session
         self._live: set[asyncio.Task[None]] = set()
-        self._is_ending = False
-        self._greeted = 0
-        self._unreachable: dict[str, Reply] = {}
-        self._dice = random.Random(f"{self.around.seed}:{self.plan.site}")  # noqa: S311 - spreads load, hides nothing
+        self._news = asyncio.Event()  # a session ended, or others may help with what it found
+        self._failure: BaseException | None = None
+        self._refused_sessions: dict[str, int] = {}  # by address: the session that found it unreachable
+        self._is_stopping = False
+        dice = random.Random(f"{self.around.seed}:{self.plan.site}")  # noqa: S311 - spreads load, hides nothing
+        self._dialer = Dialer(self.around, dice)
+
+    @property
+    def turn_count(self) -> int:
+        """Addresses that are no longer due now, or were put off."""
+        return self._books.turn_count
 
     async def run(self) -> None:
         """Ask everything that can be asked now. Cancelling ends the sessions and keeps what is proven."""
+        self._settle_leftovers()  # of catch-alls that are known already, nothing has to be asked
         try:
             while True:
-                while len(self._live) < self._connections and (group := self._needy_group()):
-                    await self.around.slots.acquire()
-                    self._live.add(asyncio.create_task(self._session(group)))
+                await self._start_sessions()
                 if not self._live:
-                    return
-                done, self._live = await asyncio.wait(self._live, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                    break
+                await self._news.wait()
+                self._news.clear()
+                if self._failure is not None:
+                    raise self._failure
         finally:
-            # Python 3.11: asyncio.wait_for, which aiosmtplib uses, can swallow a cancellation. Nothing is asked anyway.
-            self._is_ending = True
+            self._is_stopping = True
             for task in self._live:
                 task.cancel()
             await asyncio.gather(*self._live, return_exceptions=True)
+        self._settle_leftovers()
+
+    # -- how many sessions ---
+
+    async def _start_sessions(self) -> None:
+        while self._needy_group() is not None:
+            await self.around.slots.acquire()
+            group = self._needy_group()  # while we waited for the slot, much may have changed
+            if group is None or self._failure is not None:
+                self.around.slots.release()
+                return
+            group.live_sessions += 1
+            task = asyncio.create_task(self._session(group))
+            self._live.add(task)
+            # A callback, since a task that is cancelled before it starts runs none of its own clean-up.
+            task.add_done_callback(partial(self._end_session, group))
+
+    def _end_session(self, group: HostGroup, task: asyncio.Task[None]) -> None:
+        self.around.slots.release()
+        group.live_sessions -= 1
+        self._live.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failure = failure
+        self._news.set()
 
     def _needy_group(self) -> HostGroup | None:
-        if self.stopped_because is not None or not self._may_ask():
+        """The next group that should get a session, in turn; groups that are done are dropped on the way."""
+        if not self._may_ask() or len(self._live) >= self._connections:
             return None
-        for group in self.plan.groups:
-            waiting = group.open_count()
-            enough = -(-waiting // self.plan.session_addresses)
-            if waiting and (not self._live or enough > len(self._live)):
+        for _ in range(len(self._groups)):
+            group = self._groups.popleft()
+            wants_session = group.wants_session(self.plan.session_addresses)
+            if wants_session or group.live_sessions:
+                self._groups.append(group)
+            if wants_session:
                 return group
         return None
 
     def _may_ask(self) -> bool:
-        return not self._is_ending and self.around.may_ask()
+        return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
 
     # -- one session ---
 
     async def _session(self, group: HostGroup) -> None:
-        try:
-            opened = await self._dial(group)
-            if isinstance(opened, _Opened):
-                await self._converse(group, opened)
-        finally:
-            self.around.slots.release()
-
-    async def _dial(self, group: HostGroup) -> "_Opened | None":
         refusals: list[tuple[Reply, int]] = []
-        for host, address in self._endpoints(group):
-            known = self._unreachable.get(address)
-            if known is not None:
-                refusals.append((known, 0))
-                continue
-            started_at = self.around.clock()
-            outcome = await open_connection(
-                address, self.around.port, host, self.around.envelope.helo_name, self.around.timeouts
-            )
-            opened = _Opened(self.notebook.new_session_id(), host, address, started_at, outcome)
-            if isinstance(outcome, Connection):
-                self._greeted += 1
-                return opened
-            self._unreachable[address] = outcome.reply
-            self._note_session(opened, None, "refused" if outcome.reply.code else "unreachable")
-            refusals.append((outcome.reply, opened.session_id))
-        self._take_refusal(group, refusals)
-        return None
+        opened = await self._dialer.dial(group, lambda attempt: refusals.append(self._note_refusal(attempt)))
+        if opened is None:
+            self._take_refusal(group, refusals)
+        else:
+            assert isinstance(opened.outcome, Connection)
+            group.has_greeted = True
+            await self._converse(group, opened, opened.outcome)
+
+    def _note_refusal(self, attempt: Attempt) -> tuple[Reply, int]:
+        assert not isinstance(attempt.outcome, Connection)
+        reply = attempt.outcome.reply
+        if not attempt.was_dialled:
+            return reply, self._refused_sessions[attempt.address]
+        session_id = self._refused_sessions[attempt.address] = self.notebook.new_session_id()
+        self._note_session(session_id, attempt, None, "refused" if reply.code else "unreachable")
+        return reply, session_id
 
     def _take_refusal(self, group: HostGroup, refusals: list[tuple[Reply, int]]) -> None:
-        others = len(self._live) - 1
-        if self._greeted and others > 0:
-            self._connections = others  # the site talks to us, but not over so many connections
-            self._unreachable.clear()
-            return
-        if group.is_closed:
+        others = group.live_sessions - 1
+        if group.has_greeted and others > 0:
+            # These hosts talk to us, but not over so many connections.
+            self._connections = max(1, min(self._connections, len(self._live)) - 1)
+            self._dialer.forgive(group)
             return
         # What a host said tells more than what another one kept silent about.
         reply, session_id = next((r for r in refusals if r[0].code), refusals[-1] if refusals else (_NOWHERE, 0))
-        now = self.around.clock()
-        question = Question(ProbeKind.SESSION, group.domains[0].domain if group.domains else "", "")
-        self._close(group, Answer(question, reply, self._read(reply), now, now), session_id)
+        self._close(group, self._about_host(group, reply), session_id)
 
-    async def _converse(self, group: HostGroup, opened: "_Opened") -> None:
-        connection = opened.connection
-        source = _SessionQuestions(group, self._may_ask)
+    async def _converse(self, group: HostGroup, opened: Attempt, connection: Connection) -> None:
+        session_id = self.notebook.new_session_id()
+        source = SessionQuestions(group, self._may_ask)
         dialogue = Dialogue(
             source=source,
             read=self._read,
             envelope=self.around.envelope,
             capabilities=connection.capabilities,
             session_addresses=self.plan.session_addresses,
+            session_seconds=self.around.timeouts.session,
+            recipients_per_transaction=group.recipients_per_transaction,
+            is_cautious=group.is_cautious,
         )
 
         def keep_proven() -> None:
             if answers := dialogue.take_proven():
                 self.reasons.update(a.reading.reason for a in answers if a.question.kind is ProbeKind.MAILBOX)
-                self._books.record(opened.session_id, answers, self._domains)
+                self._books.record(session_id, answers, self._domains, self.around.clock())
                 for name in {answer.question.domain for answer in answers}:
                     group.share(self._domains[name])
+                self._news.set()
 
         try:
             await connection.converse(dialogue, self.around.clock, self.around.timeouts, keep_proven)
         finally:
-            keep_proven()
             source.finish()
-            self._note_session(opened, dialogue, _outcome(dialogue))
-        self._conclude(group, dialogue, opened.session_id)
+            self._note_session(session_id, opened, dialogue, _outcome(dialogue))
+        group.recipients_per_transaction = dialogue.recipients_per_transaction
+        self._conclude(group, opened, dialogue, session_id)
 
-    def _conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int) -> None:
+    def _conclude(self, group: HostGroup, opened: Attempt, dialogue: Dialogue, session_id: int) -> None:
+        group.is_cautious = dialogue.loss is not None
+        refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
         if dialogue.is_out_of_step:
             self._distrust(group, dialogue.voided, session_id)
-            return
-        refusal = dialogue.refusal
-        group.fruitless_sessions = 0 if dialogue.has_answers and refusal is None else group.fruitless_sessions + 1
-        if refusal is None:
-            return
-        is_final = refusal.reading.reason in STOP_REASONS or refusal.question.kind is ProbeKind.SESSION
-        if is_final or group.fruitless_sessions >= MAX_FRUITLESS_SESSIONS:
+            trouble = self._about_host(group, _OUT_OF_STEP)
+        if refusal is not None and _is_final(refusal):
             self._close(group, refusal, session_id)
+        elif refusal is None and dialogue.is_fruitful:
+            group.fruitless_sessions = 0
+        elif trouble is not None and (refusal or dialogue.is_out_of_step or dialogue.was_in_vain):
+            self._dialer.avoid(opened.address)
+            group.fruitless_sessions += 1
+            if group.fruitless_sessions >= MAX_FRUITLESS_SESSIONS:
+                self._close(group, trouble, session_id)
 
     def _distrust(self, group: HostGroup, voided: list[Answer], session_id: int) -> None:
-        reply = no_reply(Stage.RCPT, "out of step: the host sent more replies than it was asked for")
-        reading, now = self._read(reply), self.around.clock()
-        names = {answer.question.domain for answer in voided} or {d.domain for d in group.domains[:1]}
-        for name in sorted(names):
-            question = Question(ProbeKind.SESSION, name, "")
-            probe_id = self._books.note_probe(session_id, Answer(question, reply, reading, now, now))
+        now = self.around.clock()
+        for name in sorted({answer.question.domain for answer in voided}):
+            answer = self._about_host(group, _OUT_OF_STEP, name)
+            probe_id = self._books.note_probe(session_id, answer)
             mine = [answer for answer in voided if answer.question.domain == name]
-            self._books.distrust(mailbox_addresses(mine), reading, probe_id, now)
-            self._domains[name].forget()
-            self._books.postpone(self._domains[name], reading, probe_id, now)
+            self._books.distrust(mailbox_addresses(mine), answer.reading, probe_id, now)
+
+    # -- the end of a group ---
 
     def _close(self, group: HostGroup, refusal: Answer, session_id: int) -> None:
         """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
         is_unwelcome = refusal.reading.reason in STOP_REASONS
-        if is_unwelcome or self.stopped_because is None:
-            self.stopped_because = refusal.reading if is_unwelcome else None
-        probe_id = self._books.note_probe(session_id, _about_the_host(refusal))
+        if is_unwelcome:
+            self.stopped_because = refusal.reading
+        probe_id = self._books.note_probe(
+            session_id, self._about_host(group, refusal.reply, refusal.question.domain, refusal.asked_at)
+        )
         for closed in self.plan.groups if is_unwelcome else (group,):
-            closed.is_closed = True
-            for domain in closed.domains:
-                self._books.postpone(domain, refusal.reading, probe_id, self.around.clock())
+            if closed.closing is None:
+                closed.closing = Closing(refusal.reading, probe_id)
+                self._postpone(closed, closed.closing)
+
+    def _postpone(self, group: HostGroup, closing: Closing) -> None:
+        for domain in group.domains:
+            self._books.postpone(domain, closing, self.around.clock())
+
+    def _settle_leftovers(self) -> None:
+        """Give a turn to what came back after its domain was settled, or its hosts were left alone."""
+        for group in self.plan.groups:
+            for domain in group.domains:
+                self._books.settle(domain, self.around.clock())
+            if group.closing is not None:
+                self._postpone(group, group.closing)
 
     # -- small things ---
 
     def _read(self, reply: Reply) -> Reading:
         return self.around.read(reply, self.plan.provider)
 
-    def _endpoints(self, group: HostGroup) -> Iterator[tuple[str, str]]:
-        hosts = sorted(group.mx_hosts, key=lambda mx: (mx.preference, self._dice.random()))
-        pairs = [(mx.host, address) for mx in hosts for address in mx.addresses]
-        yield from pairs[:MAX_DIALS]
+    def _about_host(self, group: HostGroup, reply: Reply, domain: str = "", asked_at: datetime | None = None) -> Answer:
+        """``reply``, to whatever it came, as the hosts' word to all their addresses."""
+        now = self.around.clock()
+        question = Question(ProbeKind.SESSION, domain or group.domains[0].domain, "")
+        return Answer(question, reply, self._read(reply), asked_at or now, now)
 
-    def _note_session(self, opened: "_Opened", dialogue: Dialogue | None, outcome: str) -> None:
+    def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
         envelope = self.around.envelope
         self.session_count += 1
         self.notebook.page.sessions.append(
             Session(
-                session_id=opened.session_id,
+                session_id=session_id,
                 lane=self.plan.lane,
                 site=self.plan.site,
-                mx_host=opened.host,
-                mx_address=opened.address,
+                mx_host=attempt.host,
+                mx_address=attempt.address,
                 helo_name=envelope.helo_name,
                 mail_from=envelope.mail_from,
-                started_at=opened.started_at,
+                started_at=attempt.started_at,
                 ended_at=self.around.clock(),
                 command_count=dialogue.command_count if dialogue else 0,
                 rcpt_count=dialogue.rcpt_count if dialogue else 0,
-                is_tls=isinstance(opened.outcome, Connection) and opened.outcome.is_tls,
+                is_tls=isinstance(attempt.outcome, Connection) and attempt.outcome.is_tls,
                 outcome=outcome,
             )
         )
 
 
-_NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """An attempt to open a session, and what came of it."""
-
-    session_id: int
-    host: str
-    address: str
-    started_at: datetime
-    outcome: Connection | Refusal
-
-    @property
-    def connection(self) -> Connection:
-        assert isinstance(self.outcome, Connection)
-        return self.outcome
-
-
-class _SessionQuestions:
-    """The questions of one session: it stays with a domain until that is done, then claims another."""
-
-    def __init__(self, group: HostGroup, may_ask: Callable[[], bool]) -> None:
-        self._group = group
-        self._may_ask = may_ask
-        self._claimed: dict[str, DomainQuestions] = {}
-        self._current: DomainQuestions | None = None
-        self._has_asked = False
-        self._is_spent = False
-
-    def next_question(self) -> Question | None:
-        if self._is_spent or self._group.is_closed or not self._may_ask():
-            return None
-        if self._current is None or not self._current.open_count:
-            self._current = self._group.claim()
-            if self._current is not None:
-                self._claimed[self._current.domain] = self._current
-        if self._current is None:
-            return None
-        if self._current.wants_own_session:
-            self._is_spent = True
-            if self._has_asked:
-                return None  # the next session begins with this question, and asks nothing else
-        self._has_asked = True
-        return self._current.next()
-
-    def receive(self, question: Question, reading: Reading) -> None:
-        self._claimed[question.domain].receive(question, reading)
-
-    def put_back(self, question: Question) -> None:
-        self._claimed[question.domain].put_back(question)
-
-    def finish(self) -> None:
-        for domain in self._claimed.values():
-            self._group.release(domain)
+def _is_final(refusal: Answer) -> bool:
+    """Whether the host has said that it will not be asked on, rather than only fallen silent."""
+    is_about_session = refusal.question.kind is ProbeKind.SESSION and refusal.reply.code > 0
+    return is_about_session or refusal.reading.reason in STOP_REASONS
 
 
 def _outcome(dialogue: Dialogue) -> str:
     if dialogue.is_out_of_step:
         return "out_of_step"
-    if dialogue.refusal is None:
-        return "done"
-    if dialogue.refusal.reply.code:
+    if dialogue.refusal is not None and dialogue.refusal.reply.code:
         return "refused"
-    return "timeout" if "time" in dialogue.refusal.reply.text else "lost"
-
-
-def _about_the_host(refusal: Answer) -> Answer:
-    question = Question(ProbeKind.SESSION, refusal.question.domain, "")
-    return Answer(question, refusal.reply, refusal.reading, refusal.asked_at, refusal.answered_at)
+    if dialogue.loss is None or dialogue.is_closing:
+        return "done"
+    return "timeout" if "time" in dialogue.loss.reply.text else "lost"

@@ -57,7 +57,7 @@ PURE_BUT_FOR = {
     "addresses": set(),
     "verdicts": set(),
     "domains": {"lookup.py", "resolver.py"},  # ask name servers
-    "verification": {"connection.py", "site_run.py"},  # hold the conversation, in time
+    "verification": {"connection.py", "reply_stream.py", "site_run.py", "surroundings.py"},  # converse, in time
     "from_clevertap": set(),  # read files as streams, but neither clock nor network
     "to_clevertap": set(),  # write files
 }

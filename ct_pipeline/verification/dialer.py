@@ -1,0 +1,77 @@
+"""Which of a group's hosts a session is opened with, and what is remembered of those that could not be reached."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ct_pipeline.verification.connection import Connection, Refusal, open_connection
+from ct_pipeline.verification.host_group import HostGroup
+from ct_pipeline.verification.probe import Reply
+from ct_pipeline.verification.surroundings import Surroundings
+
+MAX_DIALS = 6  # connections tried before a group of domains counts as unreachable for now
+ADDRESSES_PER_HOST = 2  # tried before the next host has its turn; the others come last
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to open a session, and what came of it."""
+
+    host: str
+    address: str
+    started_at: datetime
+    outcome: Connection | Refusal
+    was_dialled: bool = True  # False: it was found unreachable earlier in this run
+
+
+class Dialer:
+    """Opens sessions with the hosts of one site. Remembers, for one run, which addresses are not worth another try."""
+
+    def __init__(self, around: Surroundings, dice: random.Random) -> None:
+        self._around = around
+        self._dice = dice
+        self._unreachable: dict[str, Reply] = {}
+        self._avoided: set[str] = set()
+        self._tls_is_broken: set[str] = set()
+
+    async def dial(self, group: HostGroup, note: Callable[[Attempt], None]) -> Attempt | None:
+        """Try the hosts in turn until a session comes about; ``note`` is told of each attempt that came to nothing."""
+        around = self._around
+        dial_count = 0
+        for host, address in self._endpoints(group):
+            started_at = around.clock()
+            if (known := self._unreachable.get(address)) is not None:
+                note(Attempt(host, address, started_at, Refusal(known), was_dialled=False))
+                continue
+            if dial_count == MAX_DIALS:
+                break
+            dial_count += 1
+            use_tls = address not in self._tls_is_broken
+            outcome = await open_connection(
+                address, around.port, host, around.envelope.helo_name, around.timeouts, use_tls=use_tls
+            )
+            attempt = Attempt(host, address, started_at, outcome)
+            if isinstance(outcome, Connection):
+                if outcome.tls_failed:
+                    self._tls_is_broken.add(address)
+                return attempt
+            self._unreachable[address] = outcome.reply
+            note(attempt)
+        return None
+
+    def forgive(self, group: HostGroup) -> None:
+        """The hosts of ``group`` are reachable after all, only not over so many connections at once."""
+        for mx in group.mx_hosts:
+            for address in mx.addresses:
+                self._unreachable.pop(address, None)
+
+    def avoid(self, address: str) -> None:
+        """Sessions at ``address`` come to nothing: try the other hosts first."""
+        self._avoided.add(address)
+
+    def _endpoints(self, group: HostGroup) -> list[tuple[str, str]]:
+        hosts = sorted(group.mx_hosts, key=lambda mx: (mx.preference, self._dice.random()))
+        first = [(mx.host, address) for mx in hosts for address in mx.addresses[:ADDRESSES_PER_HOST]]
+        rest = [(mx.host, address) for mx in hosts for address in mx.addresses[ADDRESSES_PER_HOST:]]
+        return sorted(first + rest, key=lambda endpoint: endpoint[1] in self._avoided)

@@ -1,0 +1,121 @@
+"""Which answers of one session are certain. Pure.
+
+A host that sends one reply too many shifts every later reply by one. So an answer counts once it is **proven**: a later
+command got the reply that only this command can have got, so that all before it were paired rightly. Such commands are
+QUIT (221), a NOOP whose reply carries 2.0.0 (which no reply to RCPT does), and a second EHLO whose reply repeats the
+first one's lines. They are told apart from late replies to earlier commands: a NOOP proves nothing after RSET, which is
+answered alike, nor at a host that says 2.0.0 to RCPT or MAIL too.
+
+A connection that breaks off proves nothing: the reply that would have shown the shift may never have come. One answer
+survives it: a refusal that was the last thing the host said, and the only one in doubt. That is the manner of hosts
+which hang up after a refusal. A shift cannot look like it, unless a host both says too much and breaks off in silence.
+"""
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from ct_pipeline.verification.capabilities import Capabilities
+from ct_pipeline.verification.probe import Stage
+from ct_pipeline.verification.questions import Answer
+from ct_pipeline.verification.reply_parser import RawReply, as_reply
+
+CHECKPOINT_AFTER = timedelta(seconds=0.3)
+_SUCCESS = "2.0.0"
+
+
+class Checkpoint(Enum):
+    """A command in mid-session whose reply can prove what came before."""
+
+    NOOP = auto()
+    EHLO = auto()
+
+
+class Proof:
+    """Keeps the answers of one session apart: proven, and not yet.
+
+    ``is_cautious``: prove each answer before the next question, because earlier sessions with this host ended without
+    proof.
+    """
+
+    def __init__(self, capabilities: Capabilities, *, is_cautious: bool = False) -> None:
+        self._capabilities = capabilities
+        self._is_cautious = is_cautious
+        self._proven: list[Answer] = []
+        self._unproven: list[Answer] = []
+        self._trusts_noop = capabilities.has("ENHANCEDSTATUSCODES")
+        self._trusts_ehlo = bool(capabilities.lines)
+        self._was_reset = False  # RSET was said since the last proof
+        self._ends_with_answer = False  # the last reply is the answer that was added last
+        self.has_proven = False  # whether anything the host said has been proven
+
+    def add(self, answer: Answer) -> None:
+        """An answer that the host gave."""
+        self._unproven.append(answer)
+        self._ends_with_answer = True
+        if answer.reply.enhanced == _SUCCESS:
+            self._trusts_noop = False
+
+    def add_certain(self, answer: Answer) -> None:
+        """Something that needs no proof, because it is not the host's word."""
+        self._proven.append(answer)
+
+    def hear(self, raw: RawReply) -> None:
+        """A reply to MAIL, or one that is no answer."""
+        self._ends_with_answer = False
+        if _enhanced(raw) == _SUCCESS:
+            self._trusts_noop = False
+
+    def hear_reset(self) -> None:
+        """The reply to RSET, which is worded like that to NOOP."""
+        self._ends_with_answer = False
+        self._was_reset = True
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether a checkpoint should come before the next question."""
+        if not self._unproven:
+            return False
+        return self._is_cautious or now - self._unproven[0].answered_at >= CHECKPOINT_AFTER
+
+    def best_checkpoint(self) -> Checkpoint | None:
+        """The command that may prove what is unproven, or None: then only the session's end can."""
+        if self._trusts_noop and not self._was_reset:
+            return Checkpoint.NOOP
+        return Checkpoint.EHLO if self._trusts_ehlo else None
+
+    def check(self, checkpoint: Checkpoint, raw: RawReply) -> None:
+        """The reply to a checkpoint: it proves everything so far, or is never tried again."""
+        self._ends_with_answer = False
+        if checkpoint is Checkpoint.NOOP:
+            self._trusts_noop = is_proof = raw.code == 250 and _enhanced(raw) == _SUCCESS
+        else:
+            self._trusts_ehlo = is_proof = self._capabilities.are_repeated_by(raw)
+        if is_proof:
+            self.prove()
+
+    def prove(self) -> None:
+        """Replies and commands are in step: all answers so far are certain."""
+        self.has_proven |= bool(self._unproven)
+        self._proven += self._unproven
+        self._unproven = []
+        self._was_reset = False
+
+    def break_off(self) -> list[Answer]:
+        """The connection ended without proof; returns the answers that fall with it, in the order they came."""
+        refused = [answer for answer in self._unproven if answer.reply.code >= 400]
+        if len(self._unproven) == 1 and refused and self._ends_with_answer:
+            self.prove()
+        return self.drop()
+
+    def drop(self) -> list[Answer]:
+        """Give up all that is not proven; returns it in the order it came."""
+        dropped, self._unproven = self._unproven, []
+        return dropped
+
+    def take_proven(self) -> list[Answer]:
+        """The answers that have become certain since the last call."""
+        proven, self._proven = self._proven, []
+        return proven
+
+
+def _enhanced(raw: RawReply) -> str | None:
+    return as_reply(Stage.RCPT, raw.code, raw.lines).enhanced

@@ -1,0 +1,58 @@
+"""The questions of one session: it stays with a domain until that is done, then claims another. Pure."""
+
+from collections.abc import Callable
+
+from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.host_group import HostGroup
+from ct_pipeline.verification.questions import DomainQuestions, Question
+
+
+class SessionQuestions:
+    """A :class:`~ct_pipeline.verification.dialogue.QuestionSource`. Call :meth:`finish` when the session has ended."""
+
+    def __init__(self, group: HostGroup, may_ask: Callable[[], bool]) -> None:
+        self._group = group
+        self._may_ask = may_ask
+        self._claimed: dict[str, DomainQuestions] = {}
+        self._current: DomainQuestions | None = None
+        self._has_asked = False
+        self._is_spent = False  # it asked for a made-up name that has to be asked alone
+
+    def next_question(self) -> Question | None:
+        if self._is_spent or self._group.is_closed or not self._may_ask():
+            return None
+        domain = self._find_domain()
+        if domain is None:
+            return None
+        self._is_spent = domain.wants_own_session
+        self._has_asked = True
+        return domain.next()
+
+    def receive(self, question: Question, reading: Reading) -> None:
+        self._claimed[question.domain].receive(question, reading)
+
+    def put_back(self, question: Question) -> None:
+        self._claimed[question.domain].put_back(question)
+
+    def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None:
+        self._claimed[question.domain].withdraw(question, reading, ask_again=ask_again)
+
+    def finish(self) -> None:
+        """Give the claimed domains back, with whatever they have left to ask."""
+        for domain in self._claimed.values():
+            self._group.release(domain)
+
+    def _find_domain(self) -> DomainQuestions | None:
+        if self._current is not None and self._current.open_count and not self._must_wait(self._current):
+            return self._current
+        self._current = self._group.claim(for_own_session=not self._has_asked)
+        if self._current is not None:
+            self._claimed[self._current.domain] = self._current
+        return self._current
+
+    def _must_wait(self, domain: DomainQuestions) -> bool:
+        """Its next question needs a session of its own, and this one is none any more."""
+        if not (domain.wants_own_session and self._has_asked):
+            return False
+        self._group.set_aside(domain)
+        return True

@@ -1,0 +1,25 @@
+"""What every session needs to know, whichever site it talks to."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.connection import Timeouts
+from ct_pipeline.verification.dialogue import Envelope
+from ct_pipeline.verification.probe import Reply
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Who we are, how long we wait, how many sessions may be open, and how replies are read."""
+
+    envelope: Envelope
+    port: int
+    timeouts: Timeouts
+    slots: asyncio.Semaphore
+    read: Callable[[Reply, str], Reading]
+    may_ask: Callable[[], bool] = lambda: True  # False while the lane's lock is in doubt
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    seed: int = 0
