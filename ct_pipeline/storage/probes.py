@@ -1,4 +1,4 @@
-"""The verifier's side of the ledger: ids, what is known of catch-alls, and a writer that commits a few times a second."""
+"""The verifier's side of the ledger: ids, catch-all facts, and a writer that commits a few times a second."""
 
 import contextlib
 import threading
