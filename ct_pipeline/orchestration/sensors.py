@@ -14,7 +14,7 @@ import dagster as dg
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs, partitions
 from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way
+from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, resting_until
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
@@ -67,14 +67,18 @@ def recheck(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.S
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     requests = []
-    if has_domains and not is_under_way(context.instance, "domain_facts"):
+    if (
+        has_domains
+        and not is_under_way(context.instance, "domain_facts")
+        and not _rests(context, jobs.domains.name, now)
+    ):
         requests.append(dg.RunRequest(job_name=jobs.domains.name))
     # One run from the first to the last due lane. A lane in between that a run works on refuses a second worker.
-    free = set(due) - lanes_under_way(context.instance)
-    if (lane_range := partitions.covering_range(free)) is not None:
+    lane_range = partitions.covering_range(set(due) - lanes_under_way(context.instance))
+    if lane_range is not None and not _rests(context, jobs.verify.name, now):
         requests.append(dg.RunRequest(job_name=jobs.verify.name, tags=partitions.lane_range_tags(*lane_range)))
     if not requests:
-        return dg.SkipReason("Nothing is due that no run is working on.")
+        return dg.SkipReason("Nothing is due that no run is working on, or the last run has failed a short time ago.")
     return dg.SensorResult(run_requests=requests)
 
 
@@ -95,10 +99,18 @@ def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.R
         return dg.SkipReason("All evidence is judged.")
     if is_under_way(context.instance, "email_verdicts"):
         return dg.SkipReason("A judging run is under way.")
+    if _rests(context, jobs.judge.name, now):
+        return dg.SkipReason("The last judging run has failed; the next one waits a while.")
     is_enough = waiting.count >= UNJUDGED_COUNT or now - waiting.oldest_at >= UNJUDGED_AGE
     if not is_enough and is_under_way(context.instance, "mailbox_probes"):
         return dg.SkipReason(f"{waiting.count} addresses have new evidence; more is coming.")
     return dg.RunRequest()
+
+
+def _rests(context: dg.SensorEvaluationContext, job: str, now: datetime) -> bool:
+    # What fails for a reason of its own would fail again at every tick.
+    until = resting_until(context.instance, job)
+    return until is not None and now < until
 
 
 def _contact_files(inbox: Path) -> list[Path]:

@@ -1,10 +1,15 @@
-"""What the runs in progress are working on, so that a sensor does not ask for it again."""
+"""What the runs of a job do, so that a sensor asks neither twice for the same work nor forever for failing work."""
+
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from ct_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, lanes
 
 PARTITION_TAG = "dagster/partition"
+FIRST_REST = timedelta(minutes=5)
+LONGEST_REST = timedelta(hours=4)
+_RUNS_LOOKED_AT = 8  # 5 minutes doubled seven times is longer than the longest rest
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -25,6 +30,23 @@ def lanes_under_way(instance: dg.DagsterInstance) -> set[str]:
     for run in _unfinished_runs(instance, "mailbox_probes"):
         unfinished |= _lanes_of(run) - _finished_lanes(instance, run.run_id)
     return unfinished
+
+
+def resting_until(instance: dg.DagsterInstance, job: str) -> datetime | None:
+    """When to ask for ``job`` again after its last runs failed, each rest twice the last; None: it did not fail."""
+    records = instance.get_run_records(
+        filters=dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]),
+        limit=_RUNS_LOOKED_AT,
+    )
+    failed = 0
+    for record in records:
+        if record.dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+            break
+        failed += 1
+    if not failed:
+        return None
+    ended_at = datetime.fromtimestamp(records[0].end_time or records[0].create_timestamp.timestamp(), UTC)
+    return ended_at + min(FIRST_REST * 2 ** (failed - 1), LONGEST_REST)
 
 
 def _unfinished_runs(instance: dg.DagsterInstance, asset: str) -> list[dg.DagsterRun]:
