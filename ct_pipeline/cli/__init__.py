@@ -1,27 +1,51 @@
 """The command line: one file per command."""
 
+from typing import Annotated
+
 import typer
 
+from ct_pipeline.cli.check import EXAMPLES as CHECK_EXAMPLES
 from ct_pipeline.cli.check import check
 from ct_pipeline.cli.db import db
 from ct_pipeline.cli.demo import demo
 from ct_pipeline.cli.dev import dev
 from ct_pipeline.cli.doctor import doctor
+from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
 from ct_pipeline.cli.sandbox import sandbox
+from ct_pipeline.cli.verify import EXAMPLES as VERIFY_EXAMPLES
 from ct_pipeline.cli.verify import verify
 
 # Each command imports what it works with when it is called, so that `--help` answers at once.
 app = typer.Typer(
     name="ct-pipeline",
-    help="Keeps an email list clean: verifies every address with its mail server and never sends a message.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
+    epilog="Settings are CT_ variables of the environment; README.md has the table. Begin with `ct-pipeline demo`.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ct-pipeline {version('ct-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keeps an email list clean: verifies every address with its mail server and never sends a message."""
+
+
 app.command()(demo)
-app.command()(check)
-app.command()(verify)
+app.command(epilog=CHECK_EXAMPLES)(check)
+app.command(epilog=VERIFY_EXAMPLES)(verify)
 app.command()(dev)
 app.command()(doctor)
-app.command()(sandbox)
+app.command(epilog=SANDBOX_EXAMPLES)(sandbox)
 app.add_typer(db, name="db")

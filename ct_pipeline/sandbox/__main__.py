@@ -5,6 +5,7 @@ Prints the CT_ variables that point a pipeline at it, then one line that begins 
 
 import argparse
 import asyncio
+import ipaddress
 import shlex
 import signal
 import sys
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_run(options))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'the sandbox'}: {error.strerror or error}\n")
         return 2
     return 0
 
@@ -97,9 +101,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dns_endpoint(text: str) -> tuple[str, int]:
-    if text.endswith(":0"):  # a free port; no nameserver setting would allow it
-        return split_nameserver(text[:-1] + "1")[0], 0
-    return split_nameserver(text)
+    is_any_port = text.endswith(":0")  # no nameserver setting would allow it
+    try:
+        address, port = split_nameserver(text[:-1] + "1" if is_any_port else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, such as {DNS_ADDRESS}:{DNS_PORT}") from None
+    if not ipaddress.ip_address(address).is_loopback:
+        raise argparse.ArgumentTypeError(f"{address} is no loopback address; {DNS_ADDRESS} is one")
+    return address, 0 if is_any_port else port
 
 
 def _say(line: str) -> None:

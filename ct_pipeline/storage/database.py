@@ -96,7 +96,11 @@ def connect(url: str) -> psycopg.Connection:
         )
         connection.execute(SESSION_SETUP)
     except psycopg.OperationalError as error:
-        raise LedgerUnavailableError(f"The database at {describe_url(url)} does not answer: {error}") from error
+        said = str(error).partition("\n")[0].rstrip(".")  # the lines after it are libpq's own advice
+        raise LedgerUnavailableError(
+            f"The database at {describe_url(url)} does not answer: {said}. "
+            "See that it runs, and that CT_DATABASE_URL is right if you have set it."
+        ) from error
     return connection
 
 

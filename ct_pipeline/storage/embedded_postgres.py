@@ -39,7 +39,7 @@ def start_embedded(settings: Settings) -> str:
         LedgerUnavailableError: the server does not come up in ten minutes.
     """
     folder = settings.postgres_dir
-    _check_folder(folder)
+    check_state_folder(settings)
     url = embedded_url(settings)
     if url is None:
         is_new = not (folder / "PG_VERSION").exists()
@@ -92,7 +92,15 @@ def _socket_of(folder: Path) -> tuple[Path, int] | None:
     return Path(lines[4].strip()), int(lines[3])
 
 
-def _check_folder(folder: Path) -> None:
+def check_state_folder(settings: Settings) -> None:
+    """Make the state folder if there is none, and see that it can hold a database.
+
+    Raises:
+        StateFolderError: it cannot; the text names the mend.
+    """
+    folder = settings.postgres_dir
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise StateFolderError(f"The state folder {folder.parent} is a file. Set CT_STATE_DIR to a folder.")
     # As root the wheel makes a system user, and opens every folder above the data folder to everybody. That must
     # never happen to somebody's home.
     if _is_root():

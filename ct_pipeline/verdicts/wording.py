@@ -6,7 +6,7 @@ from ct_pipeline.vocabulary import BounceType, Reason, Status
 _SENTENCES: dict[Reason, str] = {
     Reason.ACCEPTED: "The mail server of {domain} accepts mail for this mailbox",
     Reason.CATCH_ALL: "{domain} accepts mail for every name, so nobody outside can tell whether this mailbox exists",
-    Reason.SYNTAX_ERROR: "This is not a complete email address",
+    Reason.SYNTAX_ERROR: "This is not a valid email address",
     Reason.UNSUPPORTED_CHARACTER: "This address contains characters that email does not support",
     Reason.DOMAIN_NOT_FOUND: "The domain {domain} does not exist",
     Reason.NO_MAIL_SERVICE: "The domain {domain} exists but has no mail server",

@@ -73,4 +73,4 @@ def test_sentences(status, reason, more, sentence):
 
 
 def test_what_is_no_address_is_named_as_such():
-    assert explain(Status.INVALID, Reason.SYNTAX_ERROR, address="") == "This is not a complete email address."
+    assert explain(Status.INVALID, Reason.SYNTAX_ERROR, address="") == "This is not a valid email address."

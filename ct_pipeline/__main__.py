@@ -1,0 +1,5 @@
+"""``python -m ct_pipeline``: the same as ``ct-pipeline``."""
+
+from ct_pipeline.cli import app
+
+app(prog_name="ct-pipeline")
