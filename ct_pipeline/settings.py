@@ -4,20 +4,26 @@ Names are the environment variables' (``CT_HELO_NAME`` is ``helo_name``). A wron
 :class:`~ct_pipeline.errors.SettingsError`, which names the variable and the mend.
 """
 
+import difflib
 import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ct_pipeline.errors import SettingsError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 DEFAULT_DNS_PORT = 53
+LIKELY_MISSPELT = 0.8  # similarity of two names, from 0 to 1
 
 
 class Settings(BaseSettings):
@@ -28,6 +34,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         default_factory=lambda: default_state_dir(),
         description="Folder of the lake, the embedded database, the inbox and Dagster's files.",
+        json_schema_extra={
+            "default": "`.ct_pipeline` in the current folder; `/var/lib/ct_pipeline` for root below a private folder"
+        },
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -47,6 +56,7 @@ class Settings(BaseSettings):
     helo_name: str = Field(
         default_factory=socket.getfqdn,
         description="Name we say in EHLO. It should resolve to our address, and our address back to it.",
+        json_schema_extra={"default": "this machine's full name"},
     )
     mail_from: str = Field(
         default="",
@@ -92,6 +102,14 @@ class Settings(BaseSettings):
         value = value.strip()
         if not value.isascii() or any(character <= " " or character in "<>\x7f" for character in value):
             raise ValueError("must be printable ASCII without spaces or angle brackets")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        local_part, _, domain = value.rpartition("@")
+        if value and not (local_part and domain):
+            raise ValueError("must be an email address, such as postmaster@example.com")
         return value
 
     @field_validator("state_dir")
@@ -141,8 +159,20 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
-        faults = [_describe(fault["loc"], fault["msg"]) for fault in error.errors()]
+        faults = [_describe(fault) for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from None
+
+
+def misspelt_variables(environment: Iterable[str]) -> dict[str, str]:
+    """The names in ``environment`` that are no setting but close to one, each with that setting.
+
+    >>> misspelt_variables(["CT_MAILFROM", "HOME"])
+    {'CT_MAILFROM': 'CT_MAIL_FROM'}
+    """
+    known = [f"CT_{name.upper()}" for name in Settings.model_fields]
+    candidates = sorted(name for name in environment if name.startswith("CT") and name not in known)
+    likely = {name: difflib.get_close_matches(name.upper(), known, 1, LIKELY_MISSPELT) for name in candidates}
+    return {name: matches[0] for name, matches in likely.items() if matches}
 
 
 def split_nameserver(entry: str) -> tuple[str, int]:
@@ -184,8 +214,29 @@ def private_parent(folder: Path) -> Path | None:
     return None
 
 
-def _describe(location: tuple[int | str, ...], message: str) -> str:
-    name = str(location[0]) if location else ""
+def allowed_values(name: str) -> str:
+    """What the setting ``name`` may be, in words: its range, and its unit where the name holds one."""
+    field = Settings.model_fields[name]
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation not in (int, float):
+        return ""
+    bounds = {type(bound).__name__: getattr(bound, type(bound).__name__.lower()) for bound in field.metadata}
+    least = f"{bounds['Ge']:,}" if "Ge" in bounds else f"more than {bounds['Gt']:,},"
+    unit = next((f" {unit}" for unit in ("seconds", "days") if name.endswith(f"_{unit}")), "")
+    kind = "a whole number, " if field.annotation is int and not unit else ""
+    until = "up to" if "Gt" in bounds else "to"
+    return f"{kind}{least} {until} {bounds['Le']:,}{unit}"
+
+
+def _describe(fault: "ErrorDetails") -> str:
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    message = fault["msg"].removeprefix("Value error, ")
     field = Settings.model_fields.get(name)
-    what = f" It is: {field.description}" if field else ""
-    return f"CT_{name.upper()}: {message.removeprefix('Value error, ')}.{what}"
+    if field is None:
+        return f"CT_{name.upper()}: {message}."
+    if allowed_values(name):
+        message = f"must be {allowed_values(name)}"
+    is_secret = "SecretStr" in str(field.annotation)
+    given = "" if is_secret else f" is {fault['input']!r};"
+    return f"CT_{name.upper()}{given or ':'} {message}. Meaning: {field.description}"

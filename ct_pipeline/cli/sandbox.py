@@ -1,5 +1,6 @@
 """``ct-pipeline sandbox``: a small internet on loopback to learn and test with."""
 
+import argparse
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,12 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve DNS and mail hosts on this machine, and print the settings that point the pipeline at them."""
-    from ct_pipeline.sandbox.__main__ import main
+    from ct_pipeline.sandbox.__main__ import dns_endpoint, main
 
+    try:
+        dns_endpoint(dns)
+    except argparse.ArgumentTypeError as error:
+        raise typer.BadParameter(str(error), param_hint="--dns") from None
     arguments = ["--smtp-port", str(smtp_port), "--dns", dns, "--greylist-seconds", str(greylist_seconds)]
     arguments += ["--log", str(log)] if log else []
     arguments += ["--contacts", str(contacts)] if contacts else []

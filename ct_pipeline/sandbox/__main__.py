@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--smtp-port", type=int, default=SMTP_PORT, help="port of all mail hosts; 0: any (%(default)s)")
     parser.add_argument(
         "--dns",
-        type=_dns_endpoint,
+        type=dns_endpoint,
         default=(DNS_ADDRESS, DNS_PORT),
         metavar="IP:PORT",
         help=f"where the DNS server listens; port 0: any ({DNS_ADDRESS}:{DNS_PORT})",
@@ -100,7 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dns_endpoint(text: str) -> tuple[str, int]:
+def dns_endpoint(text: str) -> tuple[str, int]:
+    """Address and port from ``ip:port`` on loopback; port 0 is any free one.
+
+    Raises:
+        argparse.ArgumentTypeError: it is something else.
+    """
     is_any_port = text.endswith(":0")  # no nameserver setting would allow it
     try:
         address, port = split_nameserver(text[:-1] + "1" if is_any_port else text)

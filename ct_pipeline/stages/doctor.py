@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,15 +15,19 @@ from ct_pipeline.domains.lookup import DomainLookup
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.domains.resolver import DnsResolver
 from ct_pipeline.errors import CtPipelineError
-from ct_pipeline.settings import Settings
-from ct_pipeline.storage.database import describe_url, resolve_database_url
-from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.settings import Settings, misspelt_variables
+from ct_pipeline.storage.database import connect, describe_url, resolve_database_url
+from ct_pipeline.storage.migrations import latest_revision, revision_of
 from ct_pipeline.verification.connection import Refusal, Timeouts, open_connection
 from ct_pipeline.vocabulary import MailService
 
 ENOUGH_DISK_BYTES = 2 * 1024**3  # a million addresses take about this in lake, ledger and Dagster's history
 DIAL_TIMEOUTS = Timeouts(connect=10.0, reply=20.0)
 HOSTS_TO_DIAL = 3
+SMTP_PORT = 25
+_SET_NAMESERVERS = (
+    "Set CT_NAMESERVERS to resolvers that answer from here, best one of your own on this machine or network."
+)
 
 
 class State(StrEnum):
@@ -42,28 +46,63 @@ class Finding:
     mend: str = ""
 
 
-async def examine(settings: Settings) -> AsyncGenerator[Finding]:
-    """Look at everything, in the order in which a user would mend it. Sends no mail, changes nothing."""
-    yield await asyncio.to_thread(_database, settings)
+async def examine(
+    settings: Settings, environment: Iterable[str] = (), database_fault: CtPipelineError | None = None
+) -> AsyncGenerator[Finding]:
+    """Look at everything, in the order in which a user would mend it. Sends no mail, changes nothing.
+
+    Args:
+        environment: names of environment variables, to find misspelt settings among.
+        database_fault: why the embedded database could not be started, if it could not.
+    """
+    yield _variables(environment)
+    yield await asyncio.to_thread(_database, settings, database_fault)
     yield _disk(settings)
-    async with DomainLookup(settings, load_providers()) as lookup:
-        resolver = DnsResolver(settings)
-        yield await _nameservers(resolver, settings)
+    try:
+        lookup, resolver = DomainLookup(settings, load_providers()), DnsResolver(settings)
+    except CtPipelineError as error:
+        yield Finding("resolver", State.PROBLEM, str(error), _SET_NAMESERVERS)
+        return
+    async with lookup:
+        answers = await _nameservers(resolver, settings)
+        yield answers
+        if answers.state is not State.OK:
+            for subject in ("HELO name", "MAIL FROM", f"outbound port {settings.smtp_port}"):
+                yield Finding(subject, State.UNTESTED, "nothing can be looked up", "Mend the resolver first.")
+            return
         yield await _helo_name(resolver, settings)
         sender = await lookup.look_up(_domain_of_sender(settings), datetime.now(UTC))
         yield _mail_from(settings, sender)
-        yield await _port_25(settings, sender)
+        yield await _outbound_port(settings, sender)
 
 
-def _database(settings: Settings) -> Finding:
+def _variables(environment: Iterable[str]) -> Finding:
+    subject = "settings"
+    misspelt = misspelt_variables(environment)
+    if not misspelt:
+        return Finding(subject, State.OK, "every value fits")
+    what = ", ".join(f"{name} is no setting; {likely} is" for name, likely in misspelt.items())
+    return Finding(subject, State.PROBLEM, what, "Correct the name, or remove it: it has no effect.")
+
+
+def _database(settings: Settings, fault: CtPipelineError | None) -> Finding:
     subject = "database"
+    if fault is not None:
+        return Finding(subject, State.PROBLEM, "cannot be started", str(fault))
     try:
-        where = describe_url(resolve_database_url(settings))
-        with open_ledger(settings) as conn:
+        url = resolve_database_url(settings)
+        with connect(url) as conn:
             row = conn.execute("show server_version").fetchone()
+            revision = revision_of(conn)
     except CtPipelineError as error:
-        return Finding(subject, State.PROBLEM, str(error), "Run `ct-pipeline db upgrade`, or mend CT_DATABASE_URL.")
-    return Finding(subject, State.OK, f"PostgreSQL {row[0] if row else '?'} at {where}")
+        mend = "Start it with `ct-pipeline db start`, or set CT_DATABASE_URL to a Postgres that answers."
+        return Finding(subject, State.PROBLEM, str(error), mend)
+    where = describe_url(url) if settings.database_url is not None else f"{settings.postgres_dir} (embedded)"
+    what = f"PostgreSQL {row[0] if row else '?'} at {where}"
+    if revision != latest_revision():
+        state = f"stands at migration {revision}" if revision else "holds no ledger yet"
+        return Finding(subject, State.PROBLEM, f"{what} {state}", "Run `ct-pipeline db upgrade`.")
+    return Finding(subject, State.OK, what)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -84,8 +123,7 @@ async def _nameservers(resolver: DnsResolver, settings: Settings) -> Finding:
     answer = await resolver.mx(domain)
     took = f"{(time.monotonic() - started) * 1000:.0f} ms"
     if answer.outcome.is_temporary:
-        mend = "Set CT_NAMESERVERS to resolvers that answer from here, best one of your own on this machine or network."
-        return Finding(subject, State.PROBLEM, f"{asked}: {answer.detail} (asked for {domain})", mend)
+        return Finding(subject, State.PROBLEM, f"{asked}: {answer.detail} (asked for {domain})", _SET_NAMESERVERS)
     return Finding(subject, State.OK, f"{asked}: answered in {took}")
 
 
@@ -117,32 +155,43 @@ def _mail_from(settings: Settings, sender: DomainFacts) -> Finding:
     if sender.service is MailService.NULL_MX:
         mend = "Hosts refuse senders whose domain takes no mail (RFC 7505). Use a domain with a working MX."
         return Finding(subject, State.PROBLEM, f"{sender.domain} has a null MX", mend)
+    if sender.service is MailService.UNROUTABLE:
+        mend = "If these hosts are yours, name their network in CT_ALLOWED_NETWORKS; else correct the domain's MX."
+        return Finding(subject, State.PROBLEM, f"{sender.domain}: {sender.detail}", mend)
+    if sender.service.is_temporary:
+        mend = f"See that the name servers of {sender.domain} answer: hosts refuse senders they cannot look up."
+        return Finding(subject, State.PROBLEM, f"{sender.domain}: {sender.detail}", mend)
     if not sender.service.takes_mail:
         mend = f"Give {sender.domain} an MX record, or set CT_MAIL_FROM to an address of a domain that has one."
         return Finding(subject, State.PROBLEM, f"{sender.domain} takes no mail: {sender.detail}", mend)
     return Finding(subject, State.OK, f"{settings.mail_from}, whose domain takes mail at {sender.mx_record}")
 
 
-async def _port_25(settings: Settings, sender: DomainFacts) -> Finding:
+async def _outbound_port(settings: Settings, sender: DomainFacts) -> Finding:
     """Says EHLO to our own domain's mail hosts: nobody else is bothered."""
     subject = f"outbound port {settings.smtp_port}"
     endpoints = [(mx.host, address) for mx in sender.mx_hosts for address in mx.addresses][:HOSTS_TO_DIAL]
     if not endpoints:
-        return Finding(subject, State.UNTESTED, f"{sender.domain} has no mail host to try", "Set CT_MAIL_FROM first.")
+        mend = "Set CT_MAIL_FROM to an address of a domain that takes mail: its own mail hosts are tried."
+        return Finding(subject, State.UNTESTED, f"{sender.domain} has no mail host to try", mend)
     said: list[str] = []
+    has_words = False
     for host, address in endpoints:
         outcome = await open_connection(address, settings.smtp_port, host, settings.helo_name, DIAL_TIMEOUTS)
         if not isinstance(outcome, Refusal):
             await outcome.quit()
             return Finding(subject, State.OK, f"{host} answered and took our EHLO")
-        if outcome.reply.code:
-            said.append(f"{host} answered {outcome.reply.code} {outcome.reply.text}")
-            continue
-        said.append(f"{host}: {outcome.reply.text}")
-    mend = (
-        "If every host is silent, your network blocks outgoing port 25, as most clouds do: ask them to open it, "
-        "or run ct_pipeline where it is open. A refusal in words is about this machine's address: see what it says."
-    )
+        has_words |= bool(outcome.reply.code)
+        said.append(f"{host}: {f'{outcome.reply.code} ' if outcome.reply.code else ''}{outcome.reply.text}")
+    if has_words:
+        mend = "The port is open; the words are about this machine's address or its HELO name. Do what they say."
+    elif settings.smtp_port != SMTP_PORT:
+        mend = f"Mail hosts listen on port {SMTP_PORT}; CT_SMTP_PORT is {settings.smtp_port}, which only labs use."
+    else:
+        mend = (
+            "Your network seems to block outgoing port 25, as most clouds do: ask them to open it, "
+            "or run ct_pipeline where it is open."
+        )
     return Finding(subject, State.PROBLEM, "; ".join(said), mend)
 
 

@@ -19,6 +19,7 @@ FOUNDATION = {"vocabulary", "errors", "settings", "atomic_files"}
 PURE_PARTS = {"addresses", "verdicts"}
 MAY_IMPORT = {
     "__init__": set(),
+    "__main__": {"cli"},
     "vocabulary": set(),
     "errors": set(),
     "settings": {"errors"},
