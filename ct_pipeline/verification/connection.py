@@ -19,6 +19,7 @@ from ct_pipeline.verification.reply_parser import NotSmtpError, as_reply, clean_
 from ct_pipeline.verification.reply_stream import ReplyStream
 
 CLOSING_TIMEOUT_SECONDS = 5.0  # RFC 5321 has no figure for QUIT; nobody waits for its reply
+INTERRUPTED_TIMEOUT_SECONDS = 2.0  # for the reply to what was asked and to QUIT, when somebody wants us to stop
 _EHLO_NOT_KNOWN = frozenset({500, 501, 502, 503, 504, 550})  # RFC 5321 section 4.1.4, and what old hosts say
 
 
@@ -63,21 +64,13 @@ class Connection:
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
-        Cancelling leaves the session politely: QUIT is sent, and no reply is awaited.
+        Cancelling leaves the session politely: the reply to what has been asked is awaited, if it comes soon, and QUIT
+        is sent. So nothing that a host has answered is asked again.
         """
         try:
-            while not dialogue.is_over:
-                if self._replies.has_surplus():
-                    dialogue.break_off()
-                    break
-                command = dialogue.next_command(clock())
-                if command is not None:
-                    self._transport.write(command)
-                await self._receive(dialogue, clock, timeouts)
-                after_reply()
+            await self._carry(dialogue, clock, timeouts, after_reply)
         except asyncio.CancelledError:
-            self._transport.write(b"QUIT\r\n")
-            dialogue.leave()
+            await self._wind_up(dialogue, clock, timeouts, after_reply)
             raise
         finally:
             try:
@@ -94,6 +87,32 @@ class Connection:
                     await self._replies.next_reply()
         finally:
             await self._close()
+
+    async def _carry(
+        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
+    ) -> None:
+        while not dialogue.is_over:
+            if not dialogue.is_outstanding:
+                if self._replies.has_surplus():
+                    dialogue.break_off()
+                    break
+                command = dialogue.next_command(clock())
+                if command is not None:
+                    self._transport.write(command)
+            await self._receive(dialogue, clock, timeouts)
+            after_reply()
+
+    async def _wind_up(
+        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
+    ) -> None:
+        dialogue.ask_no_more()
+        try:
+            async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
+                await self._carry(dialogue, clock, timeouts, after_reply)
+        except TimeoutError:
+            if not dialogue.is_closing:
+                self._transport.write(b"QUIT\r\n")
+            dialogue.leave()
 
     async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
         try:

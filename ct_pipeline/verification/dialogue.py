@@ -163,6 +163,10 @@ class Dialogue:
                 self.refusal = self.loss
         self._leave_behind(self._proof.break_off())
 
+    def ask_no_more(self) -> None:
+        """We want to end: the reply to what has been asked is still heard, and QUIT follows."""
+        self._is_leaving = True
+
     def leave(self) -> None:
         """We end the session ourselves, in the middle: what is not proven goes back."""
         if not self._is_over:
@@ -200,6 +204,11 @@ class Dialogue:
     @property
     def is_over(self) -> bool:
         return self._is_over
+
+    @property
+    def is_outstanding(self) -> bool:
+        """A command has been sent whose reply has not come."""
+        return self._waiting not in (_Waiting.NOTHING, _Waiting.END)
 
     @property
     def is_closing(self) -> bool:
