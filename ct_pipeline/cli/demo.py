@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ct_pipeline.cli.failures import told_plainly
+from ct_pipeline.cli.interruption import stopped_by_signals
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import Settings, default_state_dir, load_settings
 
@@ -39,7 +40,11 @@ def demo(
     console = Console(highlight=False)
     started = time.monotonic()
     folder = (state_dir or default_state_dir() / "demo").absolute()
-    with told_plainly(), _prepared(folder, console) as (settings, command_log):
+    with (
+        told_plainly(),
+        stopped_by_signals(lambda: console.print("Stopped.")),
+        _prepared(folder, console) as (settings, command_log),
+    ):
         graded = _run_pipeline(settings, console, started, patience)
         traffic = read_traffic(command_log)
     console.print()

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ct_pipeline.atomic_files import private_folder
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import Settings, load_settings
@@ -29,6 +28,7 @@ def dev(
 ) -> None:
     """Serve the Dagster UI with everything that runs by itself. Ctrl-C stops all of it."""
     # Here, not above: importing Dagster takes seconds, and `ct-pipeline --help` needs none of it.
+    from ct_pipeline.atomic_files import private_folder
     from ct_pipeline.orchestration.serve import serve
 
     console = Console(highlight=False)

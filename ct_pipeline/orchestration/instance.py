@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 import ct_pipeline
+from ct_pipeline.atomic_files import private_folder
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.database import dagster_database_url, resolve_database_url
 
@@ -54,7 +55,7 @@ def write_dagster_home(settings: Settings) -> Path:
     The database's URL may hold a password, so the file only names the variable that carries it.
     """
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)  # holds the output of steps, and the socket that starts runs
     _write(home / "dagster.yaml", _instance_configuration())
     workspace = home / "workspace.yaml"
     module = {

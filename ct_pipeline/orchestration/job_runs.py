@@ -35,9 +35,13 @@ class JobRuns:
     def _run(
         self, job: str, *, partition_key: str | None = None, tags: dict[str, str] | None = None
     ) -> dg.ExecuteInProcessResult:
-        return self._defs.resolve_job_def(job).execute_in_process(
-            instance=self._instance,
-            partition_key=partition_key,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        try:
+            return self._defs.resolve_job_def(job).execute_in_process(
+                instance=self._instance,
+                partition_key=partition_key,
+                tags=tags,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        except dg.DagsterExecutionInterruptedError:
+            # During a step Dagster turns Ctrl-C into this; the caller should not need to know.
+            raise KeyboardInterrupt from None

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ct_pipeline.atomic_files import private_folder
 from ct_pipeline.errors import PermanentError, TransientError
 from ct_pipeline.orchestration.instance import (
     CODE_MODULE,
@@ -65,7 +66,7 @@ def only_server(settings: Settings) -> Iterator[None]:
     Raises:
         PermanentError: something does.
     """
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.dagster_home)
     with (settings.dagster_home / "serve.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

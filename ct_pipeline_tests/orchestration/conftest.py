@@ -1,0 +1,25 @@
+"""A deployment of the test's own: a ledger, Dagster's instance beside it, and the environment that names both."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from ct_pipeline.orchestration.instance import dagster_instance
+from ct_pipeline.settings import Settings
+
+
+@pytest.fixture
+def settings(settings_for_tests: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that the environment names too, because that is where a step finds them."""
+    assert settings_for_tests.database_url is not None
+    monkeypatch.setenv("CT_STATE_DIR", str(settings_for_tests.state_dir))
+    monkeypatch.setenv("CT_DATABASE_URL", settings_for_tests.database_url.get_secret_value())
+    settings_for_tests.inbox_dir.mkdir()
+    return settings_for_tests
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    with dagster_instance(settings) as instance:
+        yield instance
