@@ -11,7 +11,7 @@ from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomPr
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
-from ct_pipeline.verification.site_run import SitePlan
+from ct_pipeline.verification.site_plan import SitePlan
 
 MAX_HOST_ADDRESSES = 8  # of one mail host, put together from several look-ups
 

@@ -13,7 +13,8 @@ from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.replies import ReplyReader
-from ct_pipeline.verification.site_run import SitePlan, SiteRun
+from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
 
 READER = ReplyReader.load()

@@ -1,0 +1,144 @@
+"""What is known of one site while it is asked: who needs a session next, what sessions showed, when to stop. Pure."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.bookkeeper import Bookkeeper, mailbox_addresses
+from ct_pipeline.verification.dialogue import STOP_REASONS, Dialogue
+from ct_pipeline.verification.host_group import Closing, HostGroup
+from ct_pipeline.verification.notebook import Notebook
+from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
+from ct_pipeline.verification.questions import Answer, Question
+from ct_pipeline.verification.reply_parser import no_reply
+from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.vocabulary import Reason
+
+MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
+_OUT_OF_STEP = no_reply(Stage.RCPT, "out of step: the host sent more replies than it was asked for")
+_NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
+
+
+class SiteState:
+    """Decides for one :class:`SitePlan`; ``now`` is passed in everywhere.
+
+    ``stopped_because`` says why the whole site is left alone, if it is; ``connections`` is how many sessions it bears.
+    """
+
+    def __init__(self, plan: SitePlan, notebook: Notebook, read: Callable[[Reply], Reading]) -> None:
+        self.plan = plan
+        self.stopped_because: Reading | None = None
+        self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
+        self.connections = plan.connections
+        self.books = Bookkeeper(notebook)
+        self._read = read
+        self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
+        self._groups = deque(plan.groups)  # those that may still need a session
+
+    def needy_group(self, live_count: int) -> HostGroup | None:
+        """The group that should get a session next, in turn, or None; ``live_count`` sessions are under way."""
+        if self.stopped_because is not None or live_count >= self.connections:
+            return None
+        for _ in range(len(self._groups)):
+            group = self._groups.popleft()
+            wants_session = group.wants_session(self.plan.session_addresses)
+            if wants_session or group.live_sessions:
+                self._groups.append(group)  # any other has nothing to ask, and nobody who could give something back
+            if wants_session:
+                return group
+        return None
+
+    def record(self, group: HostGroup, session_id: int, answers: Sequence[Answer], now: datetime) -> None:
+        """Keep the proven ``answers`` of a session with ``group``; others may now help with their domains."""
+        self.reasons.update(a.reading.reason for a in answers if a.question.kind is ProbeKind.MAILBOX)
+        self.books.record(session_id, answers, self._domains, now)
+        for name in {answer.question.domain for answer in answers}:
+            group.share(self._domains[name])
+
+    def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
+        """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
+        group.is_cautious = dialogue.loss is not None
+        group.recipients_per_transaction = dialogue.recipients_per_transaction
+        refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
+        if dialogue.is_out_of_step:
+            self._distrust(group, dialogue.voided, session_id, now)
+            trouble = self._about_host(group, _OUT_OF_STEP, now)
+        if refusal is not None and _is_final(refusal):
+            self._close(group, refusal, session_id, now)
+            return True
+        if refusal is None and dialogue.is_fruitful:
+            group.fruitless_sessions = 0
+            return False
+        if trouble is None or not (refusal or dialogue.is_out_of_step or dialogue.was_in_vain):
+            return False
+        group.fruitless_sessions += 1
+        if group.fruitless_sessions >= MAX_FRUITLESS_SESSIONS:
+            self._close(group, trouble, session_id, now)
+        return True
+
+    def find_unreachable(self, group: HostGroup, refusals: Sequence[tuple[Reply, int]], now: datetime) -> bool:
+        """No host of ``group`` let a session come about. Returns whether that is only for too many connections.
+
+        Args:
+            refusals: for each host that was tried, what it said (or its silence) and the session that shows it.
+        """
+        if group.has_greeted and group.live_sessions > 1:  # this one, and others that work
+            self.connections = max(1, self.connections - 1)
+            return True
+        # What a host said tells more than what another one kept silent about.
+        reply, session_id = next((r for r in refusals if r[0].code), refusals[-1] if refusals else (_NOWHERE, 0))
+        self._close(group, self._about_host(group, reply, now), session_id, now)
+        return False
+
+    def settle_leftovers(self, now: datetime) -> None:
+        """Give a turn to all that is settled without being asked: before the first session, and after the last.
+
+        Before: addresses of catch-alls that are known already. After: what came back from a session when its domain was
+        settled, or its hosts were left alone.
+        """
+        for group in self.plan.groups:
+            for domain in group.domains:
+                self.books.settle(domain, now)
+            if group.closing is not None:
+                self._postpone(group, group.closing, now)
+
+    def _distrust(self, group: HostGroup, voided: Iterable[Answer], session_id: int, now: datetime) -> None:
+        by_domain: dict[str, list[Answer]] = {}
+        for answer in voided:
+            by_domain.setdefault(answer.question.domain, []).append(answer)
+        for name, answers in by_domain.items():
+            verdict = self._about_host(group, _OUT_OF_STEP, now, name)
+            probe_id = self.books.note_probe(session_id, verdict)
+            self.books.distrust(mailbox_addresses(answers), verdict.reading, probe_id, now)
+
+    def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
+        """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
+        is_unwelcome = refusal.reading.reason in STOP_REASONS
+        if is_unwelcome:
+            self.stopped_because = refusal.reading
+        if group.closing is not None and not is_unwelcome:
+            return
+        verdict = self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
+        closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict))
+        for closed in self.plan.groups if is_unwelcome else (group,):
+            if closed.closing is None:
+                closed.closing = closing
+                self._postpone(closed, closing, now)
+
+    def _postpone(self, group: HostGroup, closing: Closing, now: datetime) -> None:
+        for domain in group.domains:
+            self.books.postpone(domain, closing, now)
+
+    def _about_host(
+        self, group: HostGroup, reply: Reply, now: datetime, domain: str = "", asked_at: datetime | None = None
+    ) -> Answer:
+        """``reply``, to whatever it came, as the hosts' word to all their addresses."""
+        question = Question(ProbeKind.SESSION, domain or group.domains[0].domain, "")
+        return Answer(question, reply, self._read(reply), asked_at or now, now)
+
+
+def _is_final(refusal: Answer) -> bool:
+    """Whether the host has said that it will not be asked on, rather than only fallen silent."""
+    is_about_session = refusal.question.kind is ProbeKind.SESSION and refusal.reply.code > 0
+    return is_about_session or refusal.reading.reason in STOP_REASONS
