@@ -17,6 +17,7 @@ DATABASE_VARIABLE = "CT_DAGSTER_DATABASE_URL"
 LOCATION_NAME = "ct_pipeline"
 CODE_MODULE = "ct_pipeline.definitions"
 SOURCE_DIR = Path(ct_pipeline.__file__).parent.parent  # where the package can be imported from, installed or not
+IN_PROCESS_FILE = "in_process.yaml"
 VERIFIER_TAG = "ct_pipeline/verifier"  # on runs of the job `verify`
 
 # Verifier runs may last days, so they leave room for intake and judging.
@@ -34,7 +35,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     write_dagster_home(settings)
     with (
         _environment(dagster_environment(settings)),
-        dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance,
+        dg.DagsterInstance.from_config(str(settings.dagster_home), IN_PROCESS_FILE) as instance,
     ):
         yield instance
 
@@ -50,13 +51,15 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 
 def write_dagster_home(settings: Settings) -> Path:
-    """Write ``dagster.yaml`` and ``workspace.yaml`` below the state folder; returns the workspace file.
+    """Write ``dagster.yaml``, its twin for this process and ``workspace.yaml``; returns the last.
 
     The database's URL may hold a password, so the file only names the variable that carries it.
     """
     home = settings.dagster_home
     private_folder(home)  # holds the output of steps, and the socket that starts runs
-    _write(home / "dagster.yaml", _instance_configuration())
+    configuration = _instance_configuration()
+    _write(home / "dagster.yaml", configuration)
+    _write(home / IN_PROCESS_FILE, configuration | _OUTPUT_STAYS_HERE)
     workspace = home / "workspace.yaml"
     module = {
         "module_name": CODE_MODULE,
@@ -65,6 +68,12 @@ def write_dagster_home(settings: Settings) -> Path:
     }
     _write(workspace, {"load_from": [{"python_module": module}]})
     return workspace
+
+
+# Runs in the process of a command print to its terminal, and start no helpers that its Ctrl-C would hit.
+_OUTPUT_STAYS_HERE: dict[str, object] = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
 
 
 def _instance_configuration() -> dict[str, object]:
