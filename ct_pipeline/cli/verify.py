@@ -12,6 +12,7 @@ from rich.console import Console
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.interruption import stopped_by_signals
 from ct_pipeline.cli.running_database import running_database
+from ct_pipeline.cli.verify_report import counted, how_long, show_report, show_stops
 from ct_pipeline.settings import Settings, load_settings
 
 SHORTEST_PAUSE_SECONDS = 2.0
@@ -95,11 +96,11 @@ def _take_in(settings: Settings, file: Path, audience: str | None, console: Cons
 
     pull = take_in_contact_file(settings, file, audience)
     known = " (taken in before)" if pull.was_known else ""
-    console.print(
-        f"{pull.source_name}: {pull.row_count:,} rows, addresses in column {pull.email_column!r}{known}", markup=False
-    )
+    rows = counted(pull.row_count, "row")
+    console.print(f"{pull.source_name}: {rows}, addresses in column {pull.email_column!r}{known}", markup=False)
     if pull.set_aside_count:
-        console.print(f"{pull.set_aside_count:,} rows cannot be read and are set aside:")
+        verb = "is" if pull.set_aside_count == 1 else "are"
+        console.print(f"{counted(pull.set_aside_count, 'row')} cannot be read and {verb} set aside:")
         for row in pull.set_aside[:SET_ASIDE_SHOWN]:
             console.print(f"  line {row.line:,}: {row.problem}", markup=False)
         if pull.set_aside_count > SET_ASIDE_SHOWN:
@@ -110,7 +111,6 @@ def _take_in(settings: Settings, file: Path, audience: str | None, console: Cons
 
 def _verify_pull(settings: Settings, pull_id: int, patience: timedelta, console: Console) -> None:
     from ct_pipeline.cli.progress import ProgressDisplay
-    from ct_pipeline.cli.verify_report import show_stops
     from ct_pipeline.domains.lanes import lane_keys
     from ct_pipeline.domains.providers import load_providers
     from ct_pipeline.stages.domains import look_up_domains
@@ -135,8 +135,6 @@ def _verify_pull(settings: Settings, pull_id: int, patience: timedelta, console:
 
 
 def _wait(pause_seconds: float, next_at: datetime, console: Console) -> None:
-    from ct_pipeline.cli.verify_report import how_long
-
     text = f"The next re-check is due at {next_at:%H:%M:%S} UTC: waiting {how_long(timedelta(seconds=pause_seconds))}."
     if not console.is_terminal:
         console.print(text)
@@ -155,7 +153,6 @@ def _next_due(settings: Settings, pull_id: int) -> datetime | None:
 
 
 def _write(settings: Settings, pull_id: int, out: Path, console: Console) -> None:
-    from ct_pipeline.cli.verify_report import show_report
     from ct_pipeline.stages.lists import write_list
 
     show_report(settings, pull_id, write_list(settings, pull_id, out), console)

@@ -27,6 +27,7 @@ MEANINGS = {
 }
 REASONS_SHOWN = 5
 NAMES_SHOWN = 5
+LABEL_WIDTH = 15
 
 
 def show_report(settings: Settings, pull_id: int, summary: "ListFileSummary", console: Console) -> None:
@@ -44,12 +45,13 @@ def show_report(settings: Settings, pull_id: int, summary: "ListFileSummary", co
         console.print(_statuses(summary))
         console.print()
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(width=LABEL_WIDTH)
     for status, counts in reasons.items():
         if counts:
             facts.add_row(f"{status} because", _reasons(counts))
     if due.first_at is not None:
         facts.add_row("due again", _due(due, now))
-    facts.add_row("written", _path(summary.path, f"{summary.row_count:,} rows"))
+    facts.add_row("written", _path(summary.path, counted(summary.row_count, "row")))
     if summary.set_aside_path:
         facts.add_row("set aside", _path(summary.set_aside_path, "rows that could not be read, with line and problem"))
     console.print(facts)
@@ -80,6 +82,11 @@ def how_long(span: timedelta) -> str:
     return f"{round(seconds / 86400)} days"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 row``, ``1,234 rows``."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def _statuses(summary: "ListFileSummary") -> Table:
     table = Table("status", box=None, pad_edge=False)
     table.add_column("rows", justify="right")
@@ -96,7 +103,8 @@ def _statuses(summary: "ListFileSummary") -> Table:
 def _reasons(counts: dict[Reason, int]) -> str:
     shown = [f"{reason} {count:,}" for reason, count in list(counts.items())[:REASONS_SHOWN]]
     rest = sum(list(counts.values())[REASONS_SHOWN:])
-    return f"of {sum(counts.values()):,} addresses: " + ", ".join([*shown, f"others {rest:,}"] if rest else shown)
+    shown += [f"others {rest:,}"] if rest else []
+    return f"of {counted(sum(counts.values()), 'address', 'addresses')}: {', '.join(shown)}"
 
 
 def _some(names: list[str]) -> str:
@@ -112,7 +120,7 @@ def _due(due: "DueAgain", now: datetime) -> str:
         when = f"the first in {how_long(due.first_at - now)} ({due.first_at:%Y-%m-%d %H:%M:%S} UTC)"
     hours = max(1, math.ceil((due.first_at - now).total_seconds() / 3600))
     return (
-        f"{due.address_count:,} addresses, {when}, {due.within_hour_count:,} within the hour. "
+        f"{counted(due.address_count, 'address', 'addresses')}, {when}, {due.within_hour_count:,} within the hour. "
         f"The same call then asks only those; with --wait {hours}h it waits for them."
     )
 

@@ -1,0 +1,49 @@
+"""``ct-pipeline sandbox``: its settings work as they are printed, and faults are told."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from ct_pipeline_tests.cli.conftest import CommandLine
+
+
+def test_the_printed_settings_point_the_pipeline_at_it(cli: CommandLine, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ct_pipeline", "sandbox", "--smtp-port", "0", "--dns", "127.77.0.9:0"]
+    command += ["--contacts", str(tmp_path / "contacts.csv"), "--log", str(tmp_path / "log.jsonl")]
+    with subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed: dict[str, str | None] = {}
+        try:
+            for line in process.stdout:
+                if line.startswith("sandbox ready"):
+                    break
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                printed[name] = value.strip("'")
+            result = cli("check", "ct-sandbox-0001@gmail.com", **printed)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert process.stdout.read().startswith("sandbox ended: 1 sessions, ")
+    assert "ct-sandbox-0001@gmail.com  valid" in result.stdout
+    assert (tmp_path / "contacts.csv").read_text().startswith("name,country,email\n")
+
+
+def test_faults_are_told(cli: CommandLine, tmp_path: Path) -> None:
+    wrong = cli("sandbox", "--dns", "banana")
+    assert wrong.exit_code == 2
+    assert "'banana' is not ip or ip:port, such as 127.77.0.1:5353" in wrong.stderr
+    outside = cli("sandbox", "--dns", "192.0.2.1:53")
+    assert outside.exit_code == 2
+    assert "192.0.2.1 is no loopback address" in outside.stderr
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.77.0.9", 0))
+        port = taken.getsockname()[1]
+        busy = cli("sandbox", "--smtp-port", "0", "--dns", f"127.77.0.9:{port}")
+    assert busy.exit_code == 2
+    assert f"--dns 127.77.0.9:{port}: " in busy.stderr
+    assert "Choose another port" in busy.stderr
+    nowhere = cli("sandbox", "--smtp-port", "0", "--dns", "127.77.0.9:0", "--log", tmp_path / "no" / "log")
+    assert (nowhere.exit_code, nowhere.stderr) == (2, f"{tmp_path / 'no' / 'log'}: No such file or directory\n")
