@@ -1,4 +1,4 @@
-"""What starts runs by itself: new contact files, due addresses, unjudged evidence.
+"""What starts runs by itself: new contact files, due addresses, unjudged evidence, lists that are out of date.
 
 They run from the start, because an address that is due again and a list that was put in the inbox must not wait for a
 click; each can be switched off in the UI. A tick asks the ledger a few indexed questions and nothing else.
@@ -18,7 +18,8 @@ from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, r
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.verdicts import unjudged_backlog
+from ct_pipeline.storage.pulls import latest_pull
+from ct_pipeline.storage.verdicts import has_verdicts_since, unjudged_backlog
 
 SETTLED_AFTER_SECONDS = 5  # a file that changed more recently may still be being copied
 FILES_PER_TICK = 20
@@ -27,6 +28,7 @@ CONTACT_FILE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # A judging run costs seconds of start-up, so it waits for company; while nothing is being asked, it need not wait.
 UNJUDGED_COUNT = 20_000
 UNJUDGED_AGE = timedelta(minutes=3)
+LISTS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; people look at the lists meanwhile
 
 
 @dg.sensor(
@@ -107,6 +109,36 @@ def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.R
     return dg.RunRequest()
 
 
+@dg.sensor(
+    job=jobs.lists,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes a contact file's list again when verdicts in it have changed.",
+)
+def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
+    now = datetime.now(UTC)
+    judged = context.instance.fetch_materializations(dg.AssetKey("email_verdicts"), limit=1).records
+    written: dict[str, float] = json.loads(context.cursor or "{}")
+    since = datetime.fromtimestamp(written.get("judged_at", 0.0), UTC)
+    if not judged or judged[0].timestamp <= since.timestamp():
+        return dg.SkipReason("No judging run has ended since the lists were written.")
+    if is_under_way(context.instance, "mailbox_probes") and now - since < LISTS_WHILE_VERIFYING:
+        return dg.SkipReason("The verifier is at work; more verdicts are coming.")
+    if is_under_way(context.instance, "verified_list_files") or _rests(context, jobs.lists.name, now):
+        return dg.SkipReason("Lists are being written, or the last run has failed a short time ago.")
+    try:
+        with open_ledger(deployment.settings()) as ledger:
+            keys = partitions.contact_files.get_partition_keys(dynamic_partitions_store=context.instance)
+            pulls = [pull for key in keys if (pull := latest_pull(ledger, key)) is not None]
+            changed = [pull.source_name for pull in pulls if has_verdicts_since(ledger, pull.pull_id, since)]
+    except LedgerUnavailableError as error:
+        return dg.SkipReason(str(error))
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(partition_key=name) for name in changed],
+        cursor=json.dumps({"judged_at": judged[0].timestamp}),
+    )
+
+
 def _rests(context: dg.SensorEvaluationContext, job: str, now: datetime) -> bool:
     # What fails for a reason of its own would fail again at every tick.
     until = resting_until(context.instance, job)
@@ -136,4 +168,4 @@ def _is_settled(path: Path) -> bool:
     return not 0 <= time.time() - path.stat().st_mtime < SETTLED_AFTER_SECONDS
 
 
-all_sensors = [contact_file_inbox, recheck, judging]
+all_sensors = [contact_file_inbox, recheck, judging, list_writing]

@@ -10,7 +10,7 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.storage.lake import Lake
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import pull
-from ct_pipeline.storage.verdicts import verified_rows
+from ct_pipeline.storage.verified_rows import verified_rows
 from ct_pipeline.to_clevertap.list_files import ListFileSummary, write_verified_list
 
 BATCH_ROWS = 50_000

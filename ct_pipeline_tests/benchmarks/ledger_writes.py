@@ -30,7 +30,8 @@ from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.migrations import upgrade
 from ct_pipeline.storage.probes import ObservationWriter, next_ids
 from ct_pipeline.storage.pulls import record_pull
-from ct_pipeline.storage.verdicts import keep_verdicts, unjudged_evidence, verified_rows
+from ct_pipeline.storage.verdicts import keep_verdicts, unjudged_evidence
+from ct_pipeline.storage.verified_rows import verified_rows
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import DueAddress, Probe, ProbeKind, Reply, Stage, Turn
 from ct_pipeline.vocabulary import BounceType, MailService, Reason, SafeToSend, Status

@@ -1,5 +1,6 @@
 """What the sensors decide, on a real ledger and a real instance."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,14 @@ from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.orchestration.job_runs import JobRuns
 from ct_pipeline.orchestration.partitions import lane_range_tags, lanes
 from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.orchestration.sensors import UNJUDGED_AGE, contact_file_inbox, judging, recheck
+from ct_pipeline.orchestration.sensors import (
+    LISTS_WHILE_VERIFYING,
+    UNJUDGED_AGE,
+    contact_file_inbox,
+    judging,
+    list_writing,
+    recheck,
+)
 from ct_pipeline.orchestration.under_way import FIRST_REST, lanes_under_way, resting_until
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.intake import normalize_new_pulls, take_in_contact_file
@@ -134,6 +142,31 @@ def test_evidence_waits_for_company_while_the_verifier_runs(settings: Settings, 
     assert isinstance(_decide(judging, instance), dg.RunRequest)
     _started(instance, "judge", {})
     assert isinstance(_decide(judging, instance), dg.SkipReason)
+
+
+def test_a_list_is_written_when_its_verdicts_are_newer(settings: Settings, instance: dg.DagsterInstance) -> None:
+    assert isinstance(_decide(list_writing, instance), dg.SkipReason)
+    instance.add_dynamic_partitions("contact_files", ["faults.csv", "people.csv"])
+    _unjudged(settings)
+    JobRuns(instance).judge()
+    first = _asked(list_writing, instance)
+    assert [request.partition_key for request in first.run_requests or ()] == ["faults.csv"]
+    assert isinstance(_decide(list_writing, instance, first.cursor), dg.SkipReason)
+    JobRuns(instance).judge()  # nothing new
+    second = _asked(list_writing, instance, first.cursor)
+    assert not second.run_requests
+
+
+def test_lists_wait_while_the_verifier_runs_but_not_for_days(settings: Settings, instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("contact_files", ["faults.csv"])
+    _unjudged(settings)
+    JobRuns(instance).judge()
+    _started(instance, "verify", {})
+    just_written = json.dumps({"judged_at": datetime.now(UTC).timestamp() - 60})
+    JobRuns(instance).judge()
+    assert isinstance(_decide(list_writing, instance, just_written), dg.SkipReason)
+    long_ago = json.dumps({"judged_at": (datetime.now(UTC) - LISTS_WHILE_VERIFYING).timestamp() - 60})
+    assert [request.partition_key for request in _asked(list_writing, instance, long_ago).run_requests or ()]
 
 
 def test_a_database_that_does_not_answer_is_told_and_waited_for(

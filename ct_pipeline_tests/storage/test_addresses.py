@@ -11,7 +11,8 @@ from ct_pipeline.storage.addresses import TakenUp, take_up
 from ct_pipeline.storage.database import connect
 from ct_pipeline.storage.due import due_addresses, next_due_at
 from ct_pipeline.storage.probes import ObservationWriter
-from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_backlog, unjudged_evidence, verified_rows
+from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_backlog, unjudged_evidence
+from ct_pipeline.storage.verified_rows import verified_rows
 from ct_pipeline.vocabulary import MailService
 from ct_pipeline_tests.storage.records import (
     AUDIENCE,

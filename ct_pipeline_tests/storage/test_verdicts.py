@@ -10,7 +10,6 @@ import pytest
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.pulls import latest_pull
 from ct_pipeline.storage.verdicts import (
-    VERIFIED_ROWS_SCHEMA,
     EvidenceRow,
     evidence_of,
     keep_verdicts,
@@ -19,8 +18,8 @@ from ct_pipeline.storage.verdicts import (
     unjudged_backlog,
     unjudged_evidence,
     verdict_counts,
-    verified_rows,
 )
+from ct_pipeline.storage.verified_rows import VERIFIED_ROWS_SCHEMA, verified_rows
 from ct_pipeline.verdicts.evidence import Evidence
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import Probe, ProbeKind, Stage, Turn
