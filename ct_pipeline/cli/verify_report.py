@@ -23,7 +23,7 @@ MEANINGS = {
     Status.VALID: "the mailbox exists and takes mail",
     Status.INVALID: "mail would bounce: do not send",
     Status.CATCH_ALL: "the domain takes mail for every name: the mailbox may not exist",
-    Status.UNKNOWN: "could not be found out, or not yet: never a reason to unsubscribe",
+    Status.UNKNOWN: "not found out, or not yet; no reason to unsubscribe anyone",
 }
 REASONS_SHOWN = 5
 NAMES_SHOWN = 5
