@@ -119,8 +119,9 @@ def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) ->
     now = datetime.now(UTC)
     judged = context.instance.fetch_materializations(dg.AssetKey("email_verdicts"), limit=1).records
     written: dict[str, float] = json.loads(context.cursor or "{}")
-    since = datetime.fromtimestamp(written.get("judged_at", 0.0), UTC)
-    if not judged or judged[0].timestamp <= since.timestamp():
+    handled = written.get("judged_at", 0.0)
+    since = datetime.fromtimestamp(handled, UTC)
+    if not judged or judged[0].timestamp <= handled:
         return dg.SkipReason("No judging run has ended since the lists were written.")
     if is_under_way(context.instance, "mailbox_probes") and now - since < LISTS_WHILE_VERIFYING:
         return dg.SkipReason("The verifier is at work; more verdicts are coming.")

@@ -1,7 +1,7 @@
 """Runs the engine against hosts on loopback without a ledger: what it observed is read off the notebook."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -39,12 +39,19 @@ def site_run(
     connections: int = 1,
     session_addresses: int = 50,
     timeouts: Timeouts = PATIENCE,
+    slots: asyncio.Semaphore | None = None,
+    may_ask: Callable[[], bool] = lambda: True,
 ) -> SiteRun:
-    """A run with one site, not begun."""
+    """A run with one site, not begun; its mail hosts have ``addresses``, in this order of preference."""
     hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))
     plan = SitePlan("host.test", "small-00", "", connections, session_addresses, (HostGroup(hosts, domains),))
     around = Surroundings(
-        Envelope("prober.test", "probe@prober.test"), port, timeouts, asyncio.Semaphore(50), READER.read
+        envelope=Envelope("prober.test", "probe@prober.test"),
+        port=port,
+        timeouts=timeouts,
+        slots=slots or asyncio.Semaphore(50),
+        read=READER.read,
+        may_ask=may_ask,
     )
     return SiteRun(plan, around, notebook())
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 PAUSE = b"\x00pause"  # in a script: what follows goes out in a segment of its own, a moment later
+BREATH = b"\x00breath"  # likewise, but only so long that the other side can say something
 HANG_UP = b"\x00hang up"
 
 Script = Callable[[str], list[bytes]]
@@ -39,9 +40,9 @@ class ScriptedHost:
         for part in self.answer(command):
             if part == HANG_UP:
                 return False
-            if part == PAUSE:
+            if part in (PAUSE, BREATH):
                 await writer.drain()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05 if part == PAUSE else 0.004)
             else:
                 writer.write(part)
         await writer.drain()

@@ -104,7 +104,9 @@ def assert_true(world: World, page: Observations) -> None:
 
 def assert_complete(world: World, page: Observations) -> None:
     """Every due address has exactly one turn."""
-    assert Counter(turn.address_id for turn in page.turns) == Counter(a.address_id for d in world.due.values() for a in d)
+    assert Counter(turn.address_id for turn in page.turns) == Counter(
+        a.address_id for d in world.due.values() for a in d
+    )
 
 
 @given(worlds(), manners, st.data())
