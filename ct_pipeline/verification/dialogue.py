@@ -279,7 +279,7 @@ class Dialogue:
 
     def _refuse_unasked(self, question: Question, now: datetime) -> None:
         # RFC 6531 section 3.5: such an address cannot be named to this host, which says nothing of the mailbox.
-        reply = Reply(Stage.RCPT, 553, "5.6.7", "not asked: the host does not offer SMTPUTF8")
+        reply = no_reply(Stage.RCPT, "not asked: the host does not offer SMTPUTF8")
         reading = self.read(reply)
         self.source.receive(question, reading)
         self._proof.add_certain(Answer(question, reply, reading, now, now))
