@@ -23,6 +23,7 @@ FAULTS = [
     "no greeting", "closed greeting", "421 greeting", "554 ehlo", "ehlo not known", "ehlo twice", "split",
 ]  # fmt: skip
 STRAYS = [b"250 2.1.5 Ok\r\n", b"550 5.1.1 User unknown\r\n", b"250 2.0.0 Ok\r\n", b"250 Ok\r\n"]
+PATIENCE = Timeouts(connect=1.0, reply=0.4)
 TEMPORARY = {"greylisted", "connection_lost", "command_timeout", "out_of_step", "server_trouble"}
 
 
@@ -136,7 +137,7 @@ async def visit(host: ChaosHost, due: list[DueAddress]) -> Observations:
             *domains_of(due),
             connections=5,
             session_addresses=8,
-            timeouts=Timeouts(connect=1.0, reply=0.4),
+            timeouts=PATIENCE,
         )
         return page
 
@@ -188,7 +189,9 @@ def test_cancelling_at_any_moment_leaves_nothing_behind_and_nothing_wrong():
         for seed in range(12):
             host, due, slots = ChaosHost(seed), due_addresses(), asyncio.Semaphore(4)
             async with await asyncio.start_server(host.serve, "127.0.0.1", 0) as server:
-                run = site_run(server.sockets[0].getsockname()[1], *domains_of(due), connections=6, slots=slots)
+                run = site_run(
+                    server.sockets[0].getsockname()[1], *domains_of(due), connections=6, slots=slots, timeouts=PATIENCE
+                )
                 task = asyncio.create_task(run.run())
                 await asyncio.sleep(dice.uniform(0, 0.3))
                 task.cancel()
