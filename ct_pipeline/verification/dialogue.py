@@ -228,7 +228,7 @@ class Dialogue:
             return
         refusal = self._about_session(as_reply(Stage.MAIL, raw.code, raw.lines), now)
         # A host that has answered may only have had enough of this session: another one shows what it means.
-        if not self.has_answers or (raw.code != 421 and refusal.reading.reason in STOP_REASONS):
+        if not self.has_answers or (raw.code >= 500 and refusal.reading.reason in STOP_REASONS):
             self.refusal = refusal
         self._hand_back()
         self._is_leaving = True

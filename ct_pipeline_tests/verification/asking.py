@@ -26,10 +26,16 @@ def notebook() -> Notebook:
     return Notebook(lambda _what: range(first := next(numbers) * 1000, first + 1000))
 
 
-def domain(name: str, locals_: Iterable[str], **known: bool) -> DomainQuestions:
-    """The questions of ``name`` for the given local parts; identifiers count from 1."""
-    due = [DueAddress(number, f"{local}@{name}", name, 0) for number, local in enumerate(locals_, start=1)]
-    return DomainQuestions(name, due, is_catch_all=known.get("is_catch_all"), tells_apart=known.get("tells_apart"))
+def domain(name: str, locals_: Iterable[str], first_id: int = 1, **known: Any) -> DomainQuestions:
+    """The questions of ``name`` for the given local parts; identifiers count from ``first_id``."""
+    due = [DueAddress(number, f"{local}@{name}", name, 0) for number, local in enumerate(locals_, start=first_id)]
+    return DomainQuestions(name, due, **known)
+
+
+def group(*domains: DomainQuestions, addresses: tuple[str, ...] = ("127.0.0.1",)) -> HostGroup:
+    """Domains whose mail hosts have ``addresses``."""
+    hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))
+    return HostGroup(hosts, domains)
 
 
 def site_run(
@@ -41,10 +47,11 @@ def site_run(
     timeouts: Timeouts = PATIENCE,
     slots: asyncio.Semaphore | None = None,
     may_ask: Callable[[], bool] = lambda: True,
+    further_groups: tuple[HostGroup, ...] = (),
 ) -> SiteRun:
-    """A run with one site, not begun; its mail hosts have ``addresses``, in this order of preference."""
-    hosts = tuple(MxHost(number, f"mx{number}.test", (address,)) for number, address in enumerate(addresses))
-    plan = SitePlan("host.test", "small-00", "", connections, session_addresses, (HostGroup(hosts, domains),))
+    """A run with one site, not begun; the mail hosts of ``domains`` have ``addresses``, in this order of preference."""
+    groups = (group(*domains, addresses=addresses), *further_groups)
+    plan = SitePlan("host.test", "small-00", "", connections, session_addresses, groups)
     around = Surroundings(
         envelope=Envelope("prober.test", "probe@prober.test"),
         port=port,
