@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Protocol
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
 from ct_pipeline.verification.proof import Checkpoint, Proof
-from ct_pipeline.verification.questions import Answer, Question
+from ct_pipeline.verification.questions import Answer, Question, QuestionSource
 from ct_pipeline.verification.reply_parser import RawReply, as_reply, no_reply
 from ct_pipeline.vocabulary import About, Reason
 
@@ -35,15 +34,6 @@ class Envelope:
 
     helo_name: str
     mail_from: str
-
-
-class QuestionSource(Protocol):
-    """Where a session gets its questions from, and where it reports what it heard."""
-
-    def next_question(self) -> Question | None: ...
-    def receive(self, question: Question, reading: Reading) -> None: ...
-    def put_back(self, question: Question) -> None: ...
-    def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None: ...
 
 
 class _Waiting(Enum):
@@ -79,6 +69,7 @@ class Dialogue:
     loss: Answer | None = None  # how a session ended that did not end with QUIT and 221
     voided: list[Answer] = field(default_factory=list)  # answers that cannot be believed: the session fell out of step
     is_out_of_step: bool = False
+    is_over: bool = False
     command_count: int = 0
     rcpt_count: int = 0
 
@@ -89,7 +80,6 @@ class Dialogue:
     _in_transaction: bool = False
     _transaction_rcpts: int = 0
     _is_leaving: bool = False
-    _is_over: bool = False
     _answer_count: int = 0
 
     def __post_init__(self) -> None:
@@ -97,7 +87,7 @@ class Dialogue:
 
     def next_command(self, now: datetime) -> bytes | None:
         """The bytes to send next, or None when the session is over or only its end is awaited."""
-        if self._is_over or self._waiting is _Waiting.END:
+        if self.is_over or self._waiting is _Waiting.END:
             return None
         assert self._waiting is _Waiting.NOTHING, "a reply is outstanding"
         self._ends_at = self._ends_at or now + timedelta(seconds=self.session_seconds)
@@ -112,11 +102,11 @@ class Dialogue:
                     self._is_leaving = True  # only the end of the session can tell
         if self._is_leaving or self.rcpt_count >= self.session_addresses:
             return self._quit()
-        if self._in_transaction and self._transaction_rcpts >= self.recipients_per_transaction:
-            return self._send(_Waiting.RSET, b"RSET")
         self._question = self._question or self._next_askable(now)
         if self._question is None:
             return self._quit()
+        if self._in_transaction and self._transaction_rcpts >= self.recipients_per_transaction:
+            return self._send(_Waiting.RSET, b"RSET")
         if not self._in_transaction:
             return self._send(_Waiting.MAIL, self._mail_command(), now)
         self.rcpt_count += 1
@@ -146,19 +136,20 @@ class Dialogue:
             self._is_leaving |= raw.code == 421
         elif raw.code == 221:
             self._proof.prove()
-            self._is_over = True
+            self.is_over = True
         else:
             self._proof.hear(raw)
             self._waiting = _Waiting.END
 
     def lose(self, what_happened: str, now: datetime) -> None:
         """The connection ended, or a reply did not come in time. What was asked last gets no answer."""
-        if self._is_over:
+        if self.is_over:
             return
-        self.loss = self._about_session(no_reply(Stage.RCPT if self.has_answers else Stage.MAIL, what_happened), now)
+        stage = Stage.RCPT if self.has_answers or self._waiting is _Waiting.RCPT else Stage.MAIL
+        self.loss = self._about_session(no_reply(stage, what_happened), now)
         if not self.has_answers and not self.is_closing:
             if self._waiting is _Waiting.RCPT:
-                self.refusal = self._answer(no_reply(Stage.RCPT, what_happened), now, is_certain=True)
+                self.refusal = self._answer(self.loss.reply, self.loss.reading, now, is_certain=True)
             else:
                 self.refusal = self.loss
         self._leave_behind(self._proof.break_off())
@@ -169,7 +160,7 @@ class Dialogue:
 
     def leave(self) -> None:
         """We end the session ourselves, in the middle: what is not proven goes back."""
-        if not self._is_over:
+        if not self.is_over:
             self._leave_behind(self._proof.drop())
 
     def break_off(self) -> None:
@@ -180,7 +171,7 @@ class Dialogue:
             self.source.withdraw(answer.question, answer.reading, ask_again=False)
         self.is_out_of_step = True
         self.refusal = None
-        self._is_over = True
+        self.is_over = True
 
     def take_proven(self) -> list[Answer]:
         """The answers that have become certain since the last call."""
@@ -200,10 +191,6 @@ class Dialogue:
     def was_in_vain(self) -> bool:
         """Whether each answer was to be proven at once, the host answered, and still nothing was proven."""
         return self.is_cautious and self.has_answers and not self.is_fruitful
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_over
 
     @property
     def is_outstanding(self) -> bool:
@@ -249,12 +236,10 @@ class Dialogue:
             self._hand_back()  # the host has had enough of this session; another one shows what it means
             self._is_leaving = True
             return
-        answer = self._answer(reply, now, reading)
+        answer = self._answer(reply, reading, now)
         if is_enough or (reading.about is not About.ADDRESS and reading.reason in STOP_REASONS):
             self.refusal = answer
             self._is_leaving = True
-
-    # -- commands ---
 
     def _send(self, waiting: _Waiting, command: bytes, now: datetime | None = None) -> bytes:
         self._waiting = waiting
@@ -286,11 +271,8 @@ class Dialogue:
 
     # -- answers ---
 
-    def _answer(
-        self, reply: Reply, now: datetime, reading: Reading | None = None, *, is_certain: bool = False
-    ) -> Answer:
+    def _answer(self, reply: Reply, reading: Reading, now: datetime, *, is_certain: bool = False) -> Answer:
         assert self._question is not None
-        reading = reading or self.read(reply)
         answer = Answer(self._question, reply, reading, self._asked_at or now, now)
         self._question = None
         if is_certain:
@@ -315,4 +297,4 @@ class Dialogue:
         self._hand_back()
         for answer in reversed(fallen):
             self.source.withdraw(answer.question, answer.reading, ask_again=True)
-        self._is_over = True
+        self.is_over = True

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
@@ -40,6 +41,15 @@ class Answer:
     reading: Reading
     asked_at: datetime
     answered_at: datetime
+
+
+class QuestionSource(Protocol):
+    """Where a session gets its questions from, and where it reports what it heard."""
+
+    def next_question(self) -> Question | None: ...
+    def receive(self, question: Question, reading: Reading) -> None: ...
+    def put_back(self, question: Question) -> None: ...
+    def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None: ...
 
 
 class DomainQuestions:
