@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """What to ask, by site, and which addresses are not asked at all because their provider's row says so."""
+    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name."""
 
     sites: list[SitePlan]
     not_asked: list[DueAddress]
@@ -56,13 +56,14 @@ def plan_lane(
         if known is None or not known.service.takes_mail:
             continue
         provider = providers.named(known.provider)
-        if not is_asked(provider, limits.probe_forbidden):
+        fact = catch_all.get(domain)
+        if not is_asked(provider, limits.probe_forbidden) or (fact is not None and fact.is_catch_all):
             not_asked += addresses
             continue
         site_provider[known.site] = known.provider
         group = groups[known.site][_host_names(known.mx_hosts)]
         group.facts.append(known)
-        group.domains.append(_questions(domain, addresses, catch_all.get(domain), provider))
+        group.domains.append(_questions(domain, addresses, fact, provider))
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
