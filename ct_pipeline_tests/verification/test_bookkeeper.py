@@ -1,0 +1,189 @@
+"""When each address is due again, which facts are written, and that nobody's answer is another's evidence."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ct_pipeline.domains.providers import RandomProbe
+from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.bookkeeper import Bookkeeper
+from ct_pipeline.verification.host_group import Closing
+from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
+from ct_pipeline.verification.questions import Answer, DomainQuestions
+from ct_pipeline.vocabulary import About, Reason
+from ct_pipeline_tests.verification.asking import domain, notebook
+from ct_pipeline_tests.verification.test_domain_knowledge import ACCEPTED, GREYLISTED, NOT_HOSTED, UNCLEAR, UNKNOWN
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+NAMES = ["ann", "bob", "cid", "dan", "eve"]
+CODES = {ACCEPTED: 250, GREYLISTED: 450}
+BLOCKED = Reading(Reason.PROBER_BLOCKED, About.US, "test")
+POLICY = Reading(Reason.POLICY_REFUSED, About.US, "test")
+UNREACHABLE = Reading(Reason.CONNECTION_TIMEOUT, About.TEMPORARY, "test")
+
+
+class Books:
+    """A bookkeeper of one domain, whose questions are answered in the order they are asked."""
+
+    def __init__(self, questions: DomainQuestions) -> None:
+        self.questions = questions
+        self.notes: Notebook = notebook()
+        self.keeper = Bookkeeper(self.notes)
+
+    def hear(self, *readings: Reading) -> list[Answer]:
+        """Ask and answer; nothing is proven yet."""
+        answers = []
+        for reading in readings:
+            question = self.questions.next()
+            assert question is not None
+            self.questions.receive(question, reading)
+            reply = Reply(Stage.RCPT, CODES.get(reading, 550), None, "")
+            answers.append(Answer(question, reply, reading, NOW, NOW))
+        return answers
+
+    def prove(self, *readings: Reading) -> None:
+        self.record(self.hear(*readings))
+
+    def record(self, answers: list[Answer]) -> None:
+        self.keeper.record(1, answers, {self.questions.domain: self.questions}, NOW)
+
+    @property
+    def page(self) -> Observations:
+        return self.notes.page
+
+    def turns(self) -> dict[int, Turn]:
+        assert len({turn.address_id for turn in self.page.turns}) == len(self.page.turns), "one turn each"
+        return {turn.address_id: turn for turn in self.page.turns}
+
+    def finished(self) -> set[int]:
+        return {number for number, turn in self.turns().items() if turn.next_attempt_at is None}
+
+
+def books(**options) -> Books:
+    return Books(domain("a.test", NAMES, **options))
+
+
+def test_an_accepted_address_is_held_until_the_made_up_name_is_proven():
+    kept = books()
+    kept.prove(ACCEPTED)
+    assert kept.page.turns == []
+    kept.prove(UNKNOWN)
+    assert kept.finished() == {1}
+    assert [fact.is_catch_all for fact in kept.page.catch_all_facts] == [False]
+
+
+def test_what_was_only_heard_settles_nothing():
+    """Another session's proof must not write down what this one has not proven."""
+    kept = books()
+    kept.prove(ACCEPTED)
+    unproven = kept.hear(UNKNOWN)
+    kept.keeper.settle(kept.questions, NOW)
+    assert kept.page.turns == []
+    assert kept.page.catch_all_facts == []
+    kept.record(unproven)
+    assert kept.finished() == {1}
+
+
+def test_a_catch_all_settles_all_its_addresses_without_evidence_of_their_own():
+    kept = books()
+    kept.prove(ACCEPTED, ACCEPTED)
+    assert kept.finished() == {1, 2, 3, 4, 5}
+    turns = kept.turns()
+    assert turns[1].probe_id is not None
+    assert {(turns[number].probe_id, turns[number].attempt_count) for number in (2, 3, 4, 5)} == {(None, 0)}
+
+
+def test_while_the_made_up_name_is_put_off_so_is_who_was_accepted():
+    kept = books()
+    kept.prove(ACCEPTED, GREYLISTED)
+    (turn,) = kept.page.turns
+    assert turn.next_attempt_at is not None
+    assert turn.attempt_count == 1
+    assert not kept.page.catch_all_facts
+
+
+def test_where_no_made_up_name_is_asked_nobody_is_held():
+    kept = books(random_probe=RandomProbe.NEVER)
+    kept.prove(ACCEPTED)
+    assert kept.finished() == {1}
+
+
+def test_a_fact_is_written_once_and_again_when_more_is_known():
+    kept = books()
+    kept.prove(UNKNOWN, UNKNOWN, ACCEPTED, ACCEPTED)
+    facts = [(fact.is_catch_all, fact.tells_apart) for fact in kept.page.catch_all_facts]
+    assert facts == [(False, True)]
+    kept = books()
+    kept.prove(UNKNOWN)
+    kept.prove(ACCEPTED)
+    kept.prove(ACCEPTED)
+    assert [(f.is_catch_all, f.tells_apart) for f in kept.page.catch_all_facts] == [(False, None), (False, True)]
+
+
+def test_a_fact_that_the_ledger_holds_already_is_not_written():
+    kept = books(is_catch_all=False, tells_apart=True)
+    kept.prove(ACCEPTED, UNKNOWN)
+    assert kept.page.catch_all_facts == []
+
+
+def test_a_domain_that_two_names_show_as_not_hosted_is_settled_by_a_probe_about_the_domain():
+    kept = books()
+    kept.prove(NOT_HOSTED, NOT_HOSTED)
+    assert kept.finished() == {1, 2, 3, 4, 5}
+    probes = {probe.probe_id: probe for probe in kept.page.probes}
+    evidence = {number: probes[turn.probe_id or 0].kind for number, turn in kept.turns().items()}
+    session = ProbeKind.SESSION
+    assert evidence == {1: ProbeKind.MAILBOX, 2: ProbeKind.MAILBOX, 3: session, 4: session, 5: session}
+
+
+def test_vague_refusals_of_some_names_are_no_evidence_against_the_others():
+    kept = books()
+    kept.prove(UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR)  # ann, postmaster, bob, cid
+    turns = kept.turns()
+    assert kept.finished() == set()
+    assert {number: (turn.probe_id is None, turn.attempt_count) for number, turn in turns.items()} == {
+        1: (False, 1),
+        2: (False, 1),
+        3: (False, 1),
+        4: (True, 0),
+        5: (True, 0),
+    }
+
+
+@pytest.mark.parametrize(("reading", "attempts"), [(BLOCKED, 0), (POLICY, 0), (UNREACHABLE, 1)])
+def test_only_hosts_that_cannot_be_reached_cost_an_attempt(reading, attempts):
+    kept = books()
+    kept.keeper.postpone(kept.questions, Closing(reading, 77), NOW)
+    assert {(turn.attempt_count, turn.probe_id) for turn in kept.page.turns} == {(attempts, 77)}
+    assert len(kept.turns()) == 5
+    assert kept.finished() == set()
+
+
+def test_who_is_held_when_the_hosts_are_left_alone_is_due_again():
+    kept = books()
+    kept.prove(ACCEPTED)
+    kept.keeper.postpone(kept.questions, Closing(UNREACHABLE, 77), NOW)
+    assert kept.turns()[1].attempt_count == 1
+    assert kept.finished() == set()
+    kept.keeper.postpone(kept.questions, Closing(UNREACHABLE, 77), NOW)
+    assert len(kept.turns()) == 5
+
+
+def test_voided_answers_are_due_again():
+    kept = books()
+    (answer,) = kept.hear(ACCEPTED)
+    assert answer.question.due is not None
+    out_of_step = Reading(Reason.OUT_OF_STEP, About.TEMPORARY, "test")
+    kept.keeper.distrust([answer.question.due], out_of_step, 9, NOW)
+    assert kept.turns()[1].next_attempt_at is not None
+
+
+@pytest.mark.parametrize("attempts_before", [0, 3])
+def test_attempts_are_counted_on(attempts_before):
+    questions = domain("a.test", ["ann"])
+    (due,) = questions.take_waiting()
+    again = DomainQuestions("a.test", [type(due)(due.address_id, due.address, due.domain, attempts_before)])
+    kept = Books(again)
+    kept.prove(UNKNOWN)
+    assert kept.turns()[1].attempt_count == attempts_before + 1
