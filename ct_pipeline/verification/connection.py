@@ -189,9 +189,9 @@ async def _attempt(
         _drop(client, connected)
         raise
     except Exception as error:  # whatever a host can make aiosmtplib or ssl raise is the host's doing
-        _drop(client, connected)
         reply = _why(stage, error)
-        is_spoken = stage is Stage.EHLO and reply.code
+        is_spoken = stage is Stage.EHLO and reply.code > 0
+        _drop(client, connected, say_quit=is_spoken)
         return _TlsFailed(reply) if has_begun_tls and not is_spoken else Refusal(reply)
 
 
@@ -234,8 +234,10 @@ def _hand_over(client: aiosmtplib.SMTP, *, is_tls: bool) -> Connection:
     return Connection(transport, capabilities, is_tls=is_tls, tls_failed=False)
 
 
-def _drop(client: aiosmtplib.SMTP, connected: socket.socket) -> None:
+def _drop(client: aiosmtplib.SMTP, connected: socket.socket, *, say_quit: bool = False) -> None:
     transport = client.transport
+    if say_quit and isinstance(transport, asyncio.Transport):
+        transport.write(b"QUIT\r\n")
     client.close()
     if isinstance(transport, asyncio.Transport):
         transport.abort()
