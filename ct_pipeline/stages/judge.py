@@ -14,7 +14,7 @@ from ct_pipeline.verdicts.evidence import Evidence, Reading
 from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.planner import is_asked
-from ct_pipeline.verification.probe import Reply
+from ct_pipeline.verification.probe import ProbeKind, Reply
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.vocabulary import About, Reason
 
@@ -104,9 +104,20 @@ class _Bench:
             return _unasked(provider)
         if row.smtp_stage is None or row.smtp_code is None:
             return None if is_asked(provider, self._probe_forbidden) or provider is None else _unasked(provider)
-        return self._reader.read(
-            Reply(row.smtp_stage, row.smtp_code, row.smtp_enhanced, row.smtp_text or ""), row.provider
-        )
+        reply = Reply(row.smtp_stage, row.smtp_code, row.smtp_enhanced, row.smtp_text or "")
+        reading = self._reader.read(reply, row.provider)
+        return reading if row.smtp_kind is ProbeKind.MAILBOX else _lent(reading)
+
+
+def _lent(reading: Reading) -> Reading:
+    """``reading`` of a reply that many addresses share, because it ended a session before they were asked.
+
+    It may speak of us, of the host or of the whole domain. Should the rules take it for a word on one mailbox, it is no
+    evidence on any: a changed rule must never turn a block into a thousand dead addresses.
+    """
+    if reading.about in (About.ADDRESS, About.UNCLEAR):
+        return Reading(Reason.UNCLEAR_REPLY, About.TEMPORARY, f"lent/{reading.rule}", reading.retry_seconds)
+    return reading
 
 
 def _unasked(provider: Provider) -> Reading:
