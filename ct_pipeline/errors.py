@@ -7,10 +7,18 @@
     │   ├── SettingsError          a setting is missing or wrong; names the variable and the mend
     │   ├── ContactFileError       a contact file cannot be read at all
     │   ├── ListFileError          a list file cannot be written where it was asked for
-    │   └── StateFolderError       the state folder cannot hold the embedded database
+    │   ├── StateFolderError       the state folder cannot hold the embedded database
+    │   ├── AudienceError          an audience is unknown, or its query does not fit CleverTap's query language
+    │   ├── ExportError            a batch cannot be planned, approved, pushed or undone as asked
+    │   └── CleverTapRefusedError  CleverTap understood us and said no
+    │       ├── CredentialsError   wrong or expired passcode, unknown project, wrong region
+    │       └── NotAllowedError    this machine's address, or this use of the API, is not allowed
     └── TransientError             the same call may succeed later
         ├── LedgerUnavailableError the database does not answer
-        └── LaneHeldError          another process works on this lane
+        ├── LaneHeldError          another process works on this lane
+        ├── PushHeldError          another process pushes to the same CleverTap project
+        └── CleverTapUnavailableError  no usable answer after all retries
+            └── CursorExpiredError     the export's cursor is gone: it has to be opened again
 
 A reply of a mail server or a DNS answer is never an exception: it is evidence, recorded as it came.
 """
@@ -50,3 +58,35 @@ class LedgerUnavailableError(TransientError):
 
 class LaneHeldError(TransientError):
     """Another process works on this lane."""
+
+
+class AudienceError(PermanentError):
+    """An audience is unknown, or its query does not fit CleverTap's query language."""
+
+
+class ExportError(PermanentError):
+    """A batch cannot be planned, approved, pushed or undone as asked."""
+
+
+class CleverTapRefusedError(PermanentError):
+    """CleverTap understood us and said no."""
+
+
+class CredentialsError(CleverTapRefusedError):
+    """Wrong or expired passcode, unknown project, or the project lives in another region."""
+
+
+class NotAllowedError(CleverTapRefusedError):
+    """This machine's address, or this use of the API, is not allowed."""
+
+
+class PushHeldError(TransientError):
+    """Another process pushes to the same CleverTap project."""
+
+
+class CleverTapUnavailableError(TransientError):
+    """CleverTap gave no usable answer, however often it was asked."""
+
+
+class CursorExpiredError(CleverTapUnavailableError):
+    """The cursor of an export is gone: the export has to be opened again."""

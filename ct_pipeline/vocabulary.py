@@ -117,3 +117,97 @@ class MailService(StrEnum):
     @property
     def is_temporary(self) -> bool:
         return self in (MailService.DNS_TIMEOUT, MailService.DNS_SERVER_FAILURE)
+
+
+class Region(StrEnum):
+    """Where a CleverTap project lives: the code before ``.dashboard.clevertap.com`` in the dashboard's address."""
+
+    EUROPE = "eu1"
+    INDIA = "in1"
+    UNITED_STATES = "us1"
+    SINGAPORE = "sg1"
+    INDONESIA = "aps3"
+    MIDDLE_EAST = "mec1"
+    SOUTH_KOREA = "sk1"
+
+    @classmethod
+    def of(cls, text: str) -> "Region":
+        """The region that ``text`` names: its code, or the address of a dashboard page.
+
+        >>> Region.of("https://in1.dashboard.clevertap.com/XYZ/boards")
+        <Region.INDIA: 'in1'>
+
+        Raises:
+            ValueError: neither of them; the text lists the codes.
+        """
+        word = text.strip().lower().removeprefix("https://").removeprefix("http://").partition(".")[0]
+        try:
+            return cls(word)
+        except ValueError:
+            raise ValueError(
+                f"must be one of {', '.join(cls)}, or the address of the project's dashboard, "
+                "such as https://eu1.dashboard.clevertap.com"
+            ) from None
+
+
+class ExportAction(StrEnum):
+    """What an export does in CleverTap."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    APPEND = "append"
+
+
+class ExportMode(StrEnum):
+    """Whether pushes send, or only tell what they would send."""
+
+    PREVIEW = "preview"
+    APPLY = "apply"
+
+
+class IdentifierKind(StrEnum):
+    """How CleverTap is told which profile is meant; the values are the API's field names."""
+
+    IDENTITY = "identity"
+    OBJECT_ID = "objectId"
+
+
+class Subscription(StrEnum):
+    """What is known of an address's e-mail subscription in CleverTap, our own changes left out."""
+
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+    UNKNOWN = "unknown"
+
+
+class SubscriptionSource(StrEnum):
+    """What that knowledge rests on."""
+
+    EVENT = "channel_unsubscribed_event"  # the newest of them that is not ours
+    PROFILE_SUMMARY = "profile_event_summary"  # the profile has such events, their content was not read
+    NONE = "none"
+
+
+class ChangeKind(StrEnum):
+    """A write that we intend in CleverTap."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    RESUBSCRIBE = "resubscribe"
+    SET_PROPERTIES = "set_properties"
+
+
+class BatchState(StrEnum):
+    """Where a batch of changes stands: planned or held, (approved,) sending, done."""
+
+    PLANNED = "planned"
+    HELD = "held"  # a brake: sends nothing until someone approves it
+    APPROVED = "approved"
+    SENDING = "sending"  # begun; changes without a receipt are sent (again) by the next push
+    DONE = "done"  # every change has its receipt
+
+
+class Outcome(StrEnum):
+    """What became of a change."""
+
+    PROCESSED = "processed"  # CleverTap took it
+    REJECTED = "rejected"  # CleverTap refused this record; code and text say why
+    WITHDRAWN = "withdrawn"  # never sent: its grounds were gone before its turn came

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,9 @@ def _table_in(text: str) -> str:
 
 
 def _values(name: str, field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "values" in extra:
+        return str(extra["values"])
     if words := allowed_values(name):
         return words
     kinds = {"Path": "a folder", "SecretStr": "a URL", "tuple": "a list", "str": "text"}
@@ -115,6 +118,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, StrEnum):
+        return value.value
     assert not isinstance(value, SecretStr | Enum | os.PathLike)
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 

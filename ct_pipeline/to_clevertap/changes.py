@@ -1,0 +1,67 @@
+"""The writes that we intend in CleverTap, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ct_pipeline.clevertap.records import Identifier, PropertyValue
+from ct_pipeline.vocabulary import BatchState, ChangeKind, Outcome, Subscription, SubscriptionSource
+
+MAX_BATCH_CHANGES = 1000  # records in one call of /1/upload and /1/subscribe
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write. Subscription changes name an address as CleverTap spells it, property changes a profile."""
+
+    change_id: int
+    batch_id: int
+    kind: ChangeKind
+    address_id: int | None
+    raw_email: str | None
+    profile_id: int | None
+    identifier: Identifier | None
+    properties: Mapping[str, PropertyValue]
+    prior_properties: Mapping[str, PropertyValue]  # what CleverTap held of these names; a name that is missing: nothing
+    prior_subscription: Subscription
+    prior_source: SubscriptionSource
+    status: str  # of the verdict that the change rests on, as are the next five
+    reason: str
+    rule: str
+    rules_version: str
+    provider: str
+    verified_at: datetime | None
+    attempt_count: int = 0  # how often it was sent
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a change."""
+
+    change_id: int
+    outcome: Outcome
+    answered_at: datetime
+    code: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """At most :data:`MAX_BATCH_CHANGES` changes of one kind, and where they stand."""
+
+    batch_id: int
+    project: str
+    kind: ChangeKind
+    state: BatchState
+    change_count: int
+    held_because: str
+    approved_by: str | None
+    approved_because: str | None
+    approved_at: datetime | None
+    undoes_batch_id: int | None
+    plan_id: int | None
+    planned_at: datetime
+    sending_at: datetime | None
+    done_at: datetime | None
+    read_back: str
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
