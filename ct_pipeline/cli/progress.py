@@ -18,7 +18,9 @@ LOG_EVERY_SECONDS = 15.0
 
 
 class ProgressDisplay:
-    """Progress of one round over a pull. A second thread judges what has come in, so the counts are real verdicts.
+    """Progress of one round over a pull, or over everything that is due.
+
+    A second thread judges what has come in, so the counts are real verdicts.
 
     ::
 
@@ -27,7 +29,7 @@ class ProgressDisplay:
             display.verifying()        # then display.verified(n)
     """
 
-    def __init__(self, settings: Settings, pull_id: int, console: Console) -> None:
+    def __init__(self, settings: Settings, pull_id: int | None, console: Console) -> None:
         self._settings = settings
         self._pull_id = pull_id
         self._console = console
@@ -65,12 +67,12 @@ class ProgressDisplay:
 
     def verifying(self) -> None:
         """Mail hosts are asked from now on."""
+        from ct_pipeline.storage.due import lanes_due
         from ct_pipeline.storage.ledger import open_ledger
-        from ct_pipeline.storage.verdicts import progress
 
         with open_ledger(self._settings) as conn:
-            due = progress(conn, self._pull_id, datetime.now(UTC)).due_now_count
-        self._begin("verifying", due)
+            due = lanes_due(conn, datetime.now(UTC), self._pull_id)
+        self._begin("verifying", sum(due.values()))
         self._judge.start()
 
     def verified(self, count: int) -> None:

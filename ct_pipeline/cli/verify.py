@@ -12,7 +12,7 @@ from rich.console import Console
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.interruption import stopped_by_signals
 from ct_pipeline.cli.running_database import running_database
-from ct_pipeline.cli.verify_report import counted, how_long, show_report, show_stops
+from ct_pipeline.cli.verify_report import counted, how_long, show_report, show_report_of_all, show_stops
 from ct_pipeline.settings import Settings, load_settings
 
 SHORTEST_PAUSE_SECONDS = 2.0
@@ -23,14 +23,24 @@ EXAMPLES = """Examples:
   ct-pipeline verify contacts.csv -o verified.csv
 
   ct-pipeline verify contacts.csv.gz -o verified.parquet --wait 2h
+
+  ct-pipeline verify --wait 30m
 """
 
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV, gzipped CSV or Parquet with a column of email addresses.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="File to write: .csv, .csv.gz or .parquet.")],
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="CSV, gzipped CSV or Parquet with a column of email addresses. "
+            "Without it: every address that is due, such as those of `ct-pipeline pull`.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="File to write for FILE: .csv, .csv.gz or .parquet."),
+    ] = None,
     wait: Annotated[
         str,
         typer.Option(
@@ -45,6 +55,8 @@ def verify(
 ) -> None:
     """Verify every address of a contact file, and write the file again with the verdicts beside its own columns.
 
+    Without a file: verify what was pulled from CleverTap.
+
     Ctrl-C stops; the same call goes on from there.
 
     Of a file verified before, only what is due or no longer fresh is asked.
@@ -54,10 +66,19 @@ def verify(
     patience = duration(wait)
     with told_plainly(), stopped_by_signals(lambda: console.print(stopped)):
         settings = load_settings()
+        if file is None:
+            if out is not None or audience is not None:
+                raise typer.BadParameter("--out and --audience belong to a contact file", param_hint="FILE")
+            with running_database(settings, console.print):
+                _verify_due(settings, None, patience, console)
+                show_report_of_all(settings, console)
+            return
+        if out is None:
+            raise typer.BadParameter("say where the verified file goes, as in -o verified.csv", param_hint="--out")
         _check_out(file, out)
         with running_database(settings, console.print):
             pull_id = _take_in(settings, file, audience, console)
-            _verify_pull(settings, pull_id, patience, console)
+            _verify_due(settings, pull_id, patience, console)
             _write(settings, pull_id, out, console)
 
 
@@ -109,7 +130,7 @@ def _take_in(settings: Settings, file: Path, audience: str | None, console: Cons
     return pull.pull_id
 
 
-def _verify_pull(settings: Settings, pull_id: int, patience: timedelta, console: Console) -> None:
+def _verify_due(settings: Settings, pull_id: int | None, patience: timedelta, console: Console) -> None:
     from ct_pipeline.cli.progress import ProgressDisplay
     from ct_pipeline.domains.lanes import lane_keys
     from ct_pipeline.domains.providers import load_providers
@@ -144,7 +165,7 @@ def _wait(pause_seconds: float, next_at: datetime, console: Console) -> None:
         time.sleep(pause_seconds)
 
 
-def _next_due(settings: Settings, pull_id: int) -> datetime | None:
+def _next_due(settings: Settings, pull_id: int | None) -> datetime | None:
     from ct_pipeline.storage.due import next_due_at
     from ct_pipeline.storage.ledger import open_ledger
 

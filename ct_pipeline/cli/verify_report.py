@@ -1,7 +1,7 @@
 """What `verify` says at the end: counts by status with their meaning, what is due again, where the file is."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,28 @@ LABEL_WIDTH = 15
 
 
 def show_report(settings: Settings, pull_id: int, summary: "ListFileSummary", console: Console) -> None:
-    """Print the end of a verification."""
+    """Print the end of the verification of a contact file."""
+    facts = _shown_counts(settings, pull_id, summary.statuses, "rows", console)
+    facts.add_row("written", _path(summary.path, counted(summary.row_count, "row")))
+    if summary.set_aside_path:
+        facts.add_row("set aside", _path(summary.set_aside_path, "rows that could not be read, with line and problem"))
+    console.print(facts)
+
+
+def show_report_of_all(settings: Settings, console: Console) -> None:
+    """Print the end of the verification of everything that was due."""
+    from ct_pipeline.storage.ledger import open_ledger
+    from ct_pipeline.storage.verdicts import verdict_counts
+
+    with open_ledger(settings) as conn:
+        statuses = {str(status): count for status, count in verdict_counts(conn).items()}
+    console.print(_shown_counts(settings, None, statuses, "addresses", console))
+
+
+def _shown_counts(
+    settings: Settings, pull_id: int | None, statuses: Mapping[str, int], unit: str, console: Console
+) -> Table:
+    """Print the table of statuses; the lines that come below it, to which the caller may add."""
     from ct_pipeline.storage.due import due_again
     from ct_pipeline.storage.ledger import open_ledger
     from ct_pipeline.storage.verdicts import reason_counts
@@ -40,9 +61,9 @@ def show_report(settings: Settings, pull_id: int, summary: "ListFileSummary", co
     with open_ledger(settings) as conn:
         reasons = {status: reason_counts(conn, pull_id, status) for status in (Status.INVALID, Status.UNKNOWN)}
         due = due_again(conn, pull_id, now)
-    if summary.row_count:
+    if any(statuses.values()):
         console.print()
-        console.print(_statuses(summary))
+        console.print(_statuses(statuses, unit))
         console.print()
     facts = Table.grid(padding=(0, 2))
     facts.add_column(width=LABEL_WIDTH)
@@ -51,10 +72,7 @@ def show_report(settings: Settings, pull_id: int, summary: "ListFileSummary", co
             facts.add_row(f"{status} because", _reasons(counts))
     if due.first_at is not None:
         facts.add_row("due again", _due(due, now))
-    facts.add_row("written", _path(summary.path, counted(summary.row_count, "row")))
-    if summary.set_aside_path:
-        facts.add_row("set aside", _path(summary.set_aside_path, "rows that could not be read, with line and problem"))
-    console.print(facts)
+    return facts
 
 
 def show_stops(summaries: "Iterable[LaneSummary]", console: Console) -> None:
@@ -87,15 +105,15 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def _statuses(summary: "ListFileSummary") -> Table:
+def _statuses(statuses: Mapping[str, int], unit: str) -> Table:
     table = Table("status", box=None, pad_edge=False)
-    table.add_column("rows", justify="right")
+    table.add_column(unit, justify="right")
     table.add_column("share", justify="right")
     table.add_column("meaning")
     for status in Status:
-        count = summary.statuses.get(status, 0)
+        count = statuses.get(status, 0)
         style = f"bold {COLOURS[status]}" if count else "dim"
-        share = f"{count / summary.row_count:.1%}"
+        share = f"{count / sum(statuses.values()):.1%}"
         table.add_row(Text(status, style=style), f"{count:,}", share, Text(MEANINGS[status], style="dim"))
     return table
 

@@ -23,7 +23,7 @@ class DueCount(NamedTuple):
 
 
 class DueAgain(NamedTuple):
-    """What of a pull is still to be asked: addresses in all and those whose turn comes within the hour, and when."""
+    """What is still to be asked: addresses in all and those whose turn comes within the hour, and when."""
 
     address_count: int
     within_hour_count: int
@@ -144,14 +144,16 @@ def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetim
     return row[0] if row else None
 
 
-def due_again(conn: psycopg.Connection, pull_id: int, now: datetime) -> DueAgain:
-    """Addresses of a pull that are still to be asked, now or later."""
+def due_again(conn: psycopg.Connection, pull_id: int | None, now: datetime) -> DueAgain:
+    """Addresses of one pull, or of all, that are still to be asked, now or later."""
     row = conn.execute(
         """
         select count(*), count(*) filter (where next_attempt_at <= %(now)s + interval '1 hour'),
                min(next_attempt_at), max(next_attempt_at)
-        from (select distinct address_id from ledger.holders where pull_id = %(pull_id)s) as mine
-        join ledger.due using (address_id) where next_attempt_at is not null
+        from ledger.due
+        where next_attempt_at is not null
+              and (%(pull_id)s::bigint is null
+                   or address_id in (select address_id from ledger.holders where pull_id = %(pull_id)s))
         """,
         {"pull_id": pull_id, "now": now},
     ).fetchone()

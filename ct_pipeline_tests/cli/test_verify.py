@@ -195,3 +195,27 @@ def test_a_terminal_gets_a_bar_with_done_rate_time_left_and_counts(
     assert "/s" in text
     assert "left" in text
     assert "valid 1 · invalid 2 · catch_all 1 · unknown 2" in text
+
+
+def test_without_a_file_everything_that_is_due_is_verified(cli: CommandLine, contacts: Path, tmp_path: Path) -> None:
+    cli("db", "upgrade")
+    lock = LaneLock(cli.environment["CT_DATABASE_URL"], lane_of("shop.test", load_providers()))
+    assert lock.acquire()
+    cli("verify", contacts, "-o", tmp_path / "out.csv")
+    lock.release()
+    result = cli("verify")
+    assert result.exit_code == 0, result.output
+    assert "verifying: 2\n" in result.stdout
+    table = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines() if "%" in line}
+    assert table == {"valid": "1", "invalid": "2", "catch_all": "1", "unknown": "2"}
+    assert "written" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["-o", "out.csv"], "belong to a contact file"), (["contacts.csv"], "say where the verified file goes")],
+)
+def test_file_and_out_belong_together(cli: CommandLine, arguments: list[str], complaint: str) -> None:
+    result = cli("verify", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
