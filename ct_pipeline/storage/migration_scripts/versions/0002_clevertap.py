@@ -101,10 +101,12 @@ create table ledger.batches (
     planned_at        timestamptz not null,
     sending_at        timestamptz,
     done_at           timestamptz,
-    read_back         text not null default ''
+    read_back         text not null default '',
+    is_stored         boolean
 );
 create index batches_open on ledger.batches (project, kind, batch_id) where state <> 'done';
 comment on column ledger.batches.read_back is 'what reading a sample back has shown, in words';
+comment on column ledger.batches.is_stored is 'of property batches: whether the whole sample was there; null: not read';
 
 create table ledger.changes (
     change_id           bigint generated always as identity primary key,
@@ -127,6 +129,7 @@ create table ledger.changes (
     provider            text not null default '',
     verified_at         timestamptz,
     intended_at         timestamptz,
+    earlier_intended_at timestamptz[] not null default '{}',
     attempt_count       integer not null default 0
 );
 create index changes_batch_id on ledger.changes (batch_id, change_id);
@@ -137,6 +140,7 @@ comment on column ledger.changes.raw_email is 'of subscription changes: the spel
 comment on column ledger.changes.profile_id is 'of property changes';
 comment on column ledger.changes.status is 'of the verdict it rests on, as are reason to verified_at';
 comment on column ledger.changes.intended_at is 'set before the change is sent, and again when it is sent again';
+comment on column ledger.changes.earlier_intended_at is 'of sendings without an answer: they may have raised events too';
 
 create table ledger.receipts (
     change_id    bigint primary key,
