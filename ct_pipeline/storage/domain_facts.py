@@ -18,23 +18,26 @@ from ct_pipeline.vocabulary import MailService
 LONGEST_RETRY = "1 day"
 GIVE_UP_AFTER = "3 days"
 
+CONFIRMED_AFTER = "24 hours"  # the length of the row of look-ups that has to agree before a domain is given up
+
 
 def domains_to_look_up(conn: psycopg.Connection, now: datetime, limit: int, pull_id: int | None = None) -> list[str]:
-    """Domains with addresses (of one pull, if given) whose turn has come, and whose facts are missing or expired."""
-    rows = conn.execute(
-        f"select domain {_TO_LOOK_UP} order by domain_id limit %(limit)s",
-        {"now": now, "limit": limit, "pull_id": pull_id},
-    ).fetchall()
+    """Domains (of one pull, if given) whose facts are missing or have expired, and that someone waits for.
+
+    That is an address whose turn has come; or a second look-up, since a domain that takes no mail is believed only when
+    two look-ups at least :data:`CONFIRMED_AFTER` apart agree, and its addresses are all answered by the first.
+    """
+    rows = conn.execute(_TO_LOOK_UP, {"now": now, "limit": limit, "pull_id": pull_id}).fetchall()
     return [domain for (domain,) in rows]
 
 
 def count_domains_to_look_up(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> int:
     """How many there are of :func:`domains_to_look_up`."""
-    row = conn.execute(f"select count(*) {_TO_LOOK_UP}", {"now": now, "pull_id": pull_id}).fetchone()
+    row = conn.execute(_COUNT_TO_LOOK_UP, {"now": now, "pull_id": pull_id}).fetchone()
     return row[0] if row else 0
 
 
-_TO_LOOK_UP: LiteralString = """
+_WAITED_FOR: LiteralString = """
 from ledger.domains
 where (expires_at is null or expires_at <= %(now)s)
       and exists (
@@ -43,6 +46,32 @@ where (expires_at is null or expires_at <= %(now)s)
                 and (%(pull_id)s::bigint is null or exists (
                     select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s)))
 """
+
+# The first two conditions are word for word those of the index domains_second_look_up.
+_TO_CONFIRM: LiteralString = f"""
+from ledger.domains
+where service in ('null_mx', 'no_mail_service', 'domain_not_found', 'unroutable')
+      and looked_up_at - service_since_at < interval '{CONFIRMED_AFTER}'
+      and expires_at <= %(now)s and service_since_at <= %(now)s - interval '{CONFIRMED_AFTER}'
+      and exists (
+          select from ledger.addresses a
+          where a.domain_id = domains.domain_id
+                and (%(pull_id)s::bigint is null or exists (
+                    select from ledger.holders h where h.address_id = a.address_id and h.pull_id = %(pull_id)s)))
+"""  # noqa: S608 - the interval above
+
+_TO_LOOK_UP: LiteralString = f"""
+select domain from (
+    (select domain_id, domain {_WAITED_FOR} order by domain_id limit %(limit)s)
+    union
+    (select domain_id, domain {_TO_CONFIRM} order by domain_id limit %(limit)s)
+) as wanted
+order by domain_id limit %(limit)s
+"""  # noqa: S608 - the two conditions above
+
+_COUNT_TO_LOOK_UP: LiteralString = f"""
+select count(*) from (select domain_id {_WAITED_FOR} union select domain_id {_TO_CONFIRM}) as wanted
+"""  # noqa: S608 - likewise
 
 
 def domain_facts(conn: psycopg.Connection, domains: Collection[str]) -> dict[str, DomainFacts]:
@@ -80,7 +109,9 @@ def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], no
     """Replace the facts of these domains.
 
     Where a domain takes no mail, its waiting addresses are answered; where it could not be looked up, they wait for the
-    next look-up. Addresses whose verdict may change by it are put on the list of unjudged ones.
+    next look-up. Where a domain no longer is what its addresses were answered by, those are to be asked after all.
+    Addresses whose verdict may change by it are put on the list of unjudged ones, and so are those of a domain that the
+    second look-up confirms: an export waits for it.
     """
     if not facts:
         return
@@ -99,6 +130,7 @@ def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], no
         conn.execute(_LOCK_AND_SETTLE, {"now": now})
         analyze(conn, "settled")
         conn.execute(_UPDATE_DUE, {"now": now})
+        conn.execute(_REOPEN, {"now": now})
         add_to_unjudged(conn, _AFFECTED, {}, now)
         drop_stages(conn, ["looked_up", "renewed", "settled"])
 
@@ -122,7 +154,7 @@ on conflict do nothing
 
 _RENEWED_STAGE = """
 domain_id integer, service_since_at timestamptz, expires_at timestamptz, is_temporary boolean, is_given_up boolean,
-takes_mail boolean, is_changed boolean
+takes_mail boolean, is_changed boolean, is_confirmed boolean, answered_since_at timestamptz
 """
 _RENEWED = f"""
 insert into renewed
@@ -130,17 +162,24 @@ select domain_id, since_at,
        case when is_temporary
             then greatest(expires_at, looked_up_at + least(looked_up_at - since_at, interval '{LONGEST_RETRY}'))
             else expires_at end,
-       is_temporary, is_temporary and looked_up_at - since_at >= interval '{GIVE_UP_AFTER}', takes_mail, is_changed
+       is_temporary, is_temporary and looked_up_at - since_at >= interval '{GIVE_UP_AFTER}', takes_mail, is_changed,
+       not is_temporary and not takes_mail and since_at = service_since_at
+           and former_looked_up_at - since_at < interval '{CONFIRMED_AFTER}'
+           and looked_up_at - since_at >= interval '{CONFIRMED_AFTER}',
+       case when former_took_no_mail and (takes_mail or (is_temporary and not former_was_temporary))
+            then service_since_at end
 from (
     select d.domain_id, s.expires_at, s.looked_up_at, s.service = any(%(is_temporary)s) as is_temporary,
-           s.service = any(%(takes_mail)s) as takes_mail,
+           s.service = any(%(takes_mail)s) as takes_mail, d.service_since_at,
+           d.looked_up_at as former_looked_up_at, d.service = any(%(is_temporary)s) as former_was_temporary,
+           not d.service = any(%(takes_mail)s) as former_took_no_mail,
            case when s.service = d.service or (s.service = any(%(is_temporary)s) and d.service = any(%(is_temporary)s))
                 then d.service_since_at else s.looked_up_at end as since_at,
            (s.service, s.provider, s.is_disposable, s.is_free)
                is distinct from (d.service, d.provider, d.is_disposable, d.is_free) as is_changed
     from looked_up s join ledger.domains d using (domain)
 ) as compared
-"""  # noqa: S608 - the two intervals above
+"""  # noqa: S608 - the intervals above
 
 _UPDATE_DOMAINS = """
 update ledger.domains d
@@ -168,11 +207,26 @@ set next_attempt_at = settled.next_attempt_at,
 from settled where settled.address_id = due.address_id
 """
 
+# What was answered by the domain alone was answered while it was so.
+_REOPEN = """
+update ledger.due
+set next_attempt_at = case when r.is_temporary then r.expires_at else %(now)s end, attempt_count = 0
+from (
+    select due.address_id, renewed.is_temporary, renewed.expires_at
+    from renewed join ledger.due using (domain_id)
+    where due.next_attempt_at is null and due.answered_at >= renewed.answered_since_at
+    order by due.address_id
+    for update of due
+) as r
+where r.address_id = due.address_id
+"""
+
 _AFFECTED = """
 select address_id from settled
 union
 select address_id from renewed join ledger.addresses using (domain_id)
-where is_changed and exists (select from ledger.verdicts where verdicts.address_id = addresses.address_id)
+where (is_changed or is_confirmed)
+      and exists (select from ledger.verdicts where verdicts.address_id = addresses.address_id)
 """
 
 

@@ -5,11 +5,30 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from ct_pipeline.storage.domain_facts import domain_facts, domains_to_look_up, frequent_domains, keep_domain_facts
+from ct_pipeline.storage.domain_facts import (
+    count_domains_to_look_up,
+    domain_facts,
+    domains_to_look_up,
+    frequent_domains,
+    keep_domain_facts,
+)
 from ct_pipeline.storage.due import due_addresses, due_counts, lanes_due, next_due_at
+from ct_pipeline.storage.probes import ObservationWriter
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
 from ct_pipeline.vocabulary import MailService
-from ct_pipeline_tests.storage.records import DAY, HOUR, LANE, NOON, facts, look_up, take, verdict
+from ct_pipeline_tests.storage.records import (
+    DAY,
+    HOUR,
+    LANE,
+    NOON,
+    answered,
+    facts,
+    look_up,
+    probe,
+    session,
+    take,
+    verdict,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -146,6 +165,110 @@ def test_new_facts_call_judged_addresses_back_only_when_they_changed(conn: psyco
     assert unjudged(conn) == set()
     keep_domain_facts(conn, [facts("x.test", is_free=True, now=NOON + DAY), facts("y.test")], NOON + DAY)
     assert unjudged(conn) == {"ann@x.test"}
+
+
+NEGATIVE = [
+    MailService.NULL_MX,
+    MailService.NO_MAIL_SERVICE,
+    MailService.DOMAIN_NOT_FOUND,
+    MailService.UNROUTABLE,
+]
+
+
+def gone_for(conn: psycopg.Connection, domain: str, service: MailService, fresh_for: timedelta = DAY) -> None:
+    """A first look-up at noon finds ``domain`` without mail; its address is judged by it."""
+    take(conn, f"ann@{domain}")
+    keep_domain_facts(conn, [facts(domain, service, expires_in=fresh_for)], NOON)
+    judge_all(conn)
+
+
+@pytest.mark.parametrize("service", NEGATIVE)
+def test_a_domain_without_mail_is_looked_up_a_second_time_though_nobody_is_due(
+    conn: psycopg.Connection, service: MailService
+) -> None:
+    gone_for(conn, "x.test", service)
+    assert domains_to_look_up(conn, NOON + DAY - MINUTE, 10) == []
+    assert domains_to_look_up(conn, NOON + DAY, 10) == ["x.test"]
+    assert count_domains_to_look_up(conn, NOON + DAY) == 1
+    look_up(conn, "x.test", service=service, now=NOON + DAY)
+    # confirmed: an export waits for it, so its addresses are judged again; a third look-up is for when one is due
+    assert unjudged(conn) == {"ann@x.test"}
+    assert domains_to_look_up(conn, NOON + 90 * DAY, 10) == []
+    judge_all(conn)
+    look_up(conn, "x.test", service=service, now=NOON + 3 * DAY)
+    assert unjudged(conn) == set()
+
+
+def test_facts_that_expire_early_wait_for_the_24_hours_and_others_for_their_expiry(conn: psycopg.Connection) -> None:
+    gone_for(conn, "x.test", MailService.NULL_MX, fresh_for=HOUR)
+    gone_for(conn, "y.test", MailService.NULL_MX, fresh_for=7 * DAY)
+    assert domains_to_look_up(conn, NOON + 2 * HOUR, 10) == []
+    assert domains_to_look_up(conn, NOON + DAY, 10) == ["x.test"]
+    assert sorted(domains_to_look_up(conn, NOON + 7 * DAY, 10)) == ["x.test", "y.test"]
+
+
+def test_only_a_pull_that_holds_an_address_waits_for_the_second_look_up(conn: psycopg.Connection) -> None:
+    gone_for(conn, "x.test", MailService.NULL_MX)
+    take(conn, "bob@y.test", sha256="bb")
+    (first,) = conn.execute("select min(pull_id) from ledger.pulls").fetchone() or (0,)
+    look_up(conn, "y.test", now=NOON)
+    assert domains_to_look_up(conn, NOON + DAY, 10, pull_id=first) == ["x.test"]
+    assert domains_to_look_up(conn, NOON + DAY, 10, pull_id=first + 1) == []
+    look_up(conn, "nobody.test", service=MailService.NULL_MX)
+    assert "nobody.test" not in domains_to_look_up(conn, NOON + DAY, 10)
+
+
+@pytest.mark.parametrize("service", NEGATIVE)
+def test_a_domain_that_takes_mail_at_the_second_look_up_has_its_addresses_asked_after_all(
+    conn: psycopg.Connection, service: MailService
+) -> None:
+    gone_for(conn, "x.test", service)
+    later = NOON + DAY
+    look_up(conn, "x.test", now=later)
+    assert unjudged(conn) == {"ann@x.test"}
+    assert [due.address for due in due_addresses(conn, LANE, later, 10)] == ["ann@x.test"]
+
+
+def test_an_answer_from_before_the_domain_vanished_is_not_asked_for_again(
+    conn: psycopg.Connection, ledger_url: str
+) -> None:
+    take(conn, "ann@x.test", "bob@x.test")
+    look_up(conn, "x.test")
+    with ObservationWriter(ledger_url) as writer:
+        writer.put([session()], [probe(1, 1, "x.test")], [answered(1, 1)], [])
+    conn.execute("update ledger.due set answered_at = %s where address_id = 1", (NOON,))
+    look_up(conn, "x.test", service=MailService.DOMAIN_NOT_FOUND, now=NOON + DAY)
+    judge_all(conn)
+    look_up(conn, "x.test", now=NOON + 2 * DAY)
+    assert unjudged(conn) == {"ann@x.test", "bob@x.test"}
+    assert [due.address for due in due_addresses(conn, LANE, NOON + 2 * DAY, 10)] == ["bob@x.test"]
+
+
+def test_a_second_look_up_that_fails_is_tried_again_until_one_tells(conn: psycopg.Connection) -> None:
+    gone_for(conn, "x.test", MailService.DOMAIN_NOT_FOUND)
+    failed_at = NOON + DAY
+    retry = facts("x.test", MailService.DNS_TIMEOUT, now=failed_at, expires_in=15 * MINUTE)
+    keep_domain_facts(conn, [retry], failed_at)
+    assert unjudged(conn) == {"ann@x.test"}
+    assert next_due_at(conn) == failed_at + 15 * MINUTE
+    again_at = failed_at + 15 * MINUTE
+    assert domains_to_look_up(conn, again_at, 10) == ["x.test"]
+    keep_domain_facts(conn, [facts("x.test", MailService.DOMAIN_NOT_FOUND, now=again_at, expires_in=DAY)], again_at)
+    # the unbroken row of agreeing look-ups begins anew
+    assert next_due_at(conn) is None
+    assert domains_to_look_up(conn, again_at + DAY - MINUTE, 10) == []
+    assert domains_to_look_up(conn, again_at + DAY, 10) == ["x.test"]
+
+
+def test_the_second_look_up_finds_its_domains_by_an_index(conn: psycopg.Connection) -> None:
+    gone_for(conn, "x.test", MailService.NULL_MX)
+    conn.execute("set enable_seqscan = off")
+    plan = conn.execute(
+        "explain select domain_id from ledger.domains "
+        "where service in ('null_mx', 'no_mail_service', 'domain_not_found', 'unroutable') "
+        "and looked_up_at - service_since_at < interval '24 hours' and expires_at <= now()"
+    ).fetchall()
+    assert "domains_second_look_up" in str(plan)
 
 
 def test_two_look_ups_of_one_domain_in_one_batch_the_last_counts(conn: psycopg.Connection) -> None:

@@ -17,24 +17,37 @@ comment on column ledger.pulls.project is 'CleverTap project of the profiles; em
 alter table ledger.holders add column profile_id bigint;
 create index holders_profile_id on ledger.holders (profile_id) where profile_id is not null;
 
+-- The domains that a second look-up has to confirm; the condition is that of storage/domain_facts.py.
+create index domains_second_look_up on ledger.domains (domain_id)
+    where service in ('null_mx', 'no_mail_service', 'domain_not_found', 'unroutable')
+          and looked_up_at - service_since_at < interval '24 hours';
+
 create table ledger.open_pulls (
-    open_pull_id   bigint generated always as identity primary key,
-    project        text not null,
-    audience       text not null,
-    source_name    text not null,
-    pull_key       text not null unique,
-    queries        jsonb not null,
-    query_number   integer not null default 0,
-    cursor         text,
-    page_count     integer not null default 0,
-    record_count   bigint not null default 0,
-    restart_count  integer not null default 0,
-    started_at     timestamptz not null,
-    updated_at     timestamptz not null,
+    open_pull_id        bigint generated always as identity primary key,
+    project             text not null,
+    audience            text not null,
+    source_name         text not null,
+    pull_key            text not null unique,
+    queries             jsonb not null,
+    query_number        integer not null default 0,
+    cursor              text,
+    page_count          integer not null default 0,
+    record_count        bigint not null default 0,
+    query_record_count  bigint not null default 0,
+    set_aside_count     bigint not null default 0,
+    expected_count      bigint,
+    is_repeat           boolean not null default false,
+    restart_count       integer not null default 0,
+    notes               jsonb not null default '[]',
+    started_at          timestamptz not null,
+    updated_at          timestamptz not null,
     unique (project, audience, source_name)
 );
 comment on table ledger.open_pulls is 'pulls under way: where an interrupted one goes on';
 comment on column ledger.open_pulls.cursor is 'of the next page; null: the query is still to be opened';
+comment on column ledger.open_pulls.query_record_count is 'of the query under way, since it was opened last';
+comment on column ledger.open_pulls.is_repeat is 'the query under way is read again: its first export looked too small';
+comment on column ledger.open_pulls.expected_count is 'the largest number that CleverTap counts for a query';
 
 create table ledger.profiles (
     profile_id               bigint generated always as identity primary key,
@@ -50,7 +63,7 @@ create table ledger.profiles (
     seen_at                  timestamptz not null,
     pull_id                  bigint not null,
     unique (project, identifier_kind, identifier)
-);
+) with (fillfactor = 80); -- a profile is read again and again, mostly without a change of an indexed column
 comment on table ledger.profiles is 'each CleverTap profile as it was last read, under the identifier that writes use';
 comment on column ledger.profiles.address_id is 'null: it has no email';
 comment on column ledger.profiles.raw_email is 'the spelling that CleverTap holds';
@@ -140,7 +153,7 @@ comment on column ledger.changes.raw_email is 'of subscription changes: the spel
 comment on column ledger.changes.profile_id is 'of property changes';
 comment on column ledger.changes.status is 'of the verdict it rests on, as are reason to verified_at';
 comment on column ledger.changes.intended_at is 'set before the change is sent, and again when it is sent again';
-comment on column ledger.changes.earlier_intended_at is 'of sendings without an answer: they may have raised events too';
+comment on column ledger.changes.earlier_intended_at is 'sendings without an answer: they may have raised events too';
 
 create table ledger.receipts (
     change_id    bigint primary key,
