@@ -43,7 +43,8 @@ def copy_frame(connection: psycopg.Connection, table: str, frame: pl.DataFrame) 
 def copy_rows(
     connection: psycopg.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """All ``rows`` into ``table``; texts from remote hosts have to be passed through :func:`storable`."""
+    """All ``rows`` into ``table``, such as ``stage`` or ``ledger.changes``; texts from remote hosts have to be passed
+    through :func:`storable`."""
     with connection.cursor() as cursor, cursor.copy(_copy_statement(table, columns)) as copy:
         for row in rows:
             copy.write_row(row)
@@ -69,4 +70,4 @@ def _escape(column: pl.Expr) -> pl.Expr:
 
 def _copy_statement(table: str, columns: Sequence[str]) -> sql.Composed:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), names)
+    return sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(*table.split(".")), names)

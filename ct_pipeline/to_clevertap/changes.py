@@ -1,6 +1,6 @@
 """The writes that we intend in CleverTap, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -43,6 +43,43 @@ class Receipt:
     answered_at: datetime
     code: int | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEvent:
+    """One ``Channel Unsubscribed`` event of an address, ours or not: who raised it, when, in which direction."""
+
+    happened_at: datetime
+    is_resubscribe: bool
+    identifier: Identifier
+    level: str = ""  # account, profile or empty
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One time that we sent a subscription change which CleverTap took or may have taken."""
+
+    is_resubscribe: bool
+    intended_at: datetime
+    answered_at: datetime | None  # None: the answer never came
+
+
+@dataclass(frozen=True, slots=True)
+class AddressHolder:
+    """A profile with the address, and what its own summary says of such events."""
+
+    identifier: Identifier
+    unsubscribe_event_count: int = 0
+    unsubscribe_event_at: datetime | None = None  # of the last
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEvidence:
+    """All that is known of one address's e-mail subscription in CleverTap."""
+
+    events: Sequence[SubscriptionEvent] = ()
+    sendings: Sequence[Sending] = ()
+    holders: Sequence[AddressHolder] = ()
 
 
 @dataclass(frozen=True, slots=True)

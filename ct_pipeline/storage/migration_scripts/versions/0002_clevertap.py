@@ -107,6 +107,7 @@ create table ledger.batches (
     state             text not null,
     change_count      integer not null,
     held_because      text not null default '',
+    held_provider     text not null default '',
     approved_by       text,
     approved_because  text,
     approved_at       timestamptz,
@@ -118,6 +119,7 @@ create table ledger.batches (
     is_stored         boolean
 );
 create index batches_open on ledger.batches (project, kind, batch_id) where state <> 'done';
+comment on column ledger.batches.held_provider is 'whose brake holds it; empty: none, or that of the share';
 comment on column ledger.batches.read_back is 'what reading a sample back has shown, in words';
 comment on column ledger.batches.is_stored is 'of property batches: whether the whole sample was there; null: not read';
 
@@ -155,6 +157,16 @@ comment on column ledger.changes.status is 'of the verdict it rests on, as are r
 comment on column ledger.changes.intended_at is 'set before the change is sent, and again when it is sent again';
 comment on column ledger.changes.earlier_intended_at is 'sendings without an answer: they may have raised events too';
 
+create table ledger.provider_rates (
+    project        text not null,
+    provider       text collate "C" not null,
+    judged_count   bigint not null,
+    invalid_count  bigint not null,
+    rate_at        timestamptz not null,
+    primary key (project, provider)
+);
+comment on table ledger.provider_rates is 'what a provider''s invalid rate is compared with: accepted, and not of today';
+
 create table ledger.receipts (
     change_id    bigint primary key,
     outcome      text not null,
@@ -162,6 +174,7 @@ create table ledger.receipts (
     text         text not null default '',
     answered_at  timestamptz not null
 );
+create index receipts_rejected on ledger.receipts (change_id) where outcome = 'rejected';
 comment on table ledger.receipts is 'what became of a change: at most one receipt each, written once';
 
 -- For the sensor that asks whether anything was judged since the last plan; a tree would have to change with each verdict.
