@@ -16,6 +16,7 @@
     └── TransientError             the same call may succeed later
         ├── LedgerUnavailableError the database does not answer
         ├── LaneHeldError          another process works on this lane
+        ├── PullHeldError          another process makes the same pull
         ├── PushHeldError          another process pushes to the same CleverTap project
         └── CleverTapUnavailableError  no usable answer after all retries
             └── CursorExpiredError     the export's cursor is gone: it has to be opened again
@@ -78,6 +79,10 @@ class CredentialsError(CleverTapRefusedError):
 
 class NotAllowedError(CleverTapRefusedError):
     """This machine's address, or this use of the API, is not allowed."""
+
+
+class PullHeldError(TransientError):
+    """Another process makes the same pull."""
 
 
 class PushHeldError(TransientError):
