@@ -57,7 +57,7 @@ MAY_IMPORT_DAGSTER = re.compile(r"orchestration/.*|definitions\.py|cli/(dev|demo
 # Modules of these parts do no I/O and read no clock, but for those that name their reason here.
 PURE_BUT_FOR = {
     "addresses": set(),
-    "clevertap": {"client.py"},  # speaks HTTP
+    "clevertap": {"client.py", "wire.py"},  # speak HTTP
     "verdicts": set(),
     "domains": {"lookup.py", "resolver.py"},  # ask name servers
     "verification": {"connection.py", "reply_stream.py", "site_run.py", "surroundings.py"},  # converse, in time
