@@ -150,6 +150,7 @@ create table ledger.changes (
 create index changes_batch_id on ledger.changes (batch_id, change_id);
 create index changes_raw_email on ledger.changes (project, raw_email, change_id)
     where kind in ('unsubscribe', 'resubscribe');
+create index changes_address_id on ledger.changes (address_id) where kind in ('unsubscribe', 'resubscribe');
 create index changes_profile_id on ledger.changes (profile_id, change_id) where kind = 'set_properties';
 comment on column ledger.changes.raw_email is 'of subscription changes: the spelling that CleverTap holds';
 comment on column ledger.changes.profile_id is 'of property changes';
@@ -158,14 +159,19 @@ comment on column ledger.changes.intended_at is 'set before the change is sent, 
 comment on column ledger.changes.earlier_intended_at is 'sendings without an answer: they may have raised events too';
 
 create table ledger.provider_rates (
-    project        text not null,
-    provider       text collate "C" not null,
-    judged_count   bigint not null,
-    invalid_count  bigint not null,
-    rate_at        timestamptz not null,
+    project               text not null,
+    provider              text collate "C" not null,
+    judged_count          bigint,
+    invalid_count         bigint,
+    rate_at               timestamptz not null,
+    braked_judged_count   bigint,
+    braked_invalid_count  bigint,
+    braked_at             timestamptz,
     primary key (project, provider)
 );
-comment on table ledger.provider_rates is 'what a provider''s invalid rate is compared with: accepted, and not of today';
+comment on table ledger.provider_rates is 'the invalid rate that a provider''s next one is compared with';
+comment on column ledger.provider_rates.judged_count is 'null: none was accepted yet';
+comment on column ledger.provider_rates.braked_judged_count is 'of the rate that held batches; accepted when they are';
 
 create table ledger.receipts (
     change_id    bigint primary key,
