@@ -24,8 +24,8 @@ SUBSCRIPTION_EVENT_SCHEMA = pl.Schema({
     "identifier_kind": pl.String(),
     "identifier": pl.String(),
     "is_resubscribe": pl.Boolean(),
-    "level": pl.String(),  # account, profile or empty
-    "type": pl.String(),  # bounced, dropped, spam or empty
+    "level": pl.String(),  # account, profile, group (one kind of mail; only opt-outs) or empty
+    "type": pl.String(),  # bounced, dropped, spam, … or empty; lower case
     "reason": pl.String(),
 })  # fmt: skip
 """Of ``subscription_events.parquet`` beside it: Channel Unsubscribed events of the e-mail channel."""

@@ -11,10 +11,17 @@ from psycopg.rows import class_row
 
 from ct_pipeline.storage.copy_in import storable
 
+PROFILES = "profiles"  # kind of a pull from CleverTap; the kinds of others are CONTACT_FILE and ``check``
+CONTACT_FILE = "contact_file"
+
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One pull. ``columns`` are the source's column names in order, or whatever JSON was recorded."""
+    """One pull. ``columns`` are the source's column names in order, or whatever JSON was recorded.
+
+    ``audience`` is as the ledger names it: of a profile pull with the project before it, see
+    :func:`ledger_audience`.
+    """
 
     pull_id: int
     audience: str
@@ -28,11 +35,12 @@ class Pull:
     columns: Any
     pulled_at: datetime
     taken_up_at: datetime | None
+    project: str = ""  # CleverTap's Project ID; empty: not from CleverTap
 
 
 _SELECT = """
 select pull_id, audiences.name as audience, kind, source_name, sha256, lake_path, row_count, set_aside_count,
-       email_column, columns, pulled_at, taken_up_at
+       email_column, columns, pulled_at, taken_up_at, project
 from ledger.pulls join ledger.audiences using (audience_id)
 """
 
@@ -49,6 +57,7 @@ def record_pull(
     email_column: str,
     columns: Sequence[str] | dict[str, Any] | str,
     now: datetime,
+    project: str = "",
 ) -> int:
     """The pull's id. The same content for the same audience is the same pull; where it lies is brought up to date.
 
@@ -62,12 +71,13 @@ def record_pull(
         row = conn.execute(
             """
             insert into ledger.pulls (audience_id, kind, source_name, sha256, lake_path, row_count, set_aside_count,
-                                      email_column, columns, pulled_at)
-            select audience_id, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s from ledger.audiences where name = %s
+                                      email_column, columns, pulled_at, project)
+            select audience_id, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s from ledger.audiences where name = %s
             on conflict (audience_id, sha256) do update
             set kind = excluded.kind, source_name = excluded.source_name, lake_path = excluded.lake_path,
                 row_count = excluded.row_count, set_aside_count = excluded.set_aside_count,
-                email_column = excluded.email_column, columns = excluded.columns, pulled_at = excluded.pulled_at
+                email_column = excluded.email_column, columns = excluded.columns, pulled_at = excluded.pulled_at,
+                project = excluded.project
             returning pull_id
             """,
             (
@@ -80,11 +90,17 @@ def record_pull(
                 storable(email_column),
                 _as_json(columns),
                 now,
+                project,
                 storable(audience),
             ),
         ).fetchone()
     assert row is not None, "an insert that returns always returns a row"
     return row[0]
+
+
+def ledger_audience(project: str, name: str) -> str:
+    """The ledger's name for an audience of a CleverTap project: names are unique over all projects and files."""
+    return f"{project}/{name}"
 
 
 def find_pull(conn: psycopg.Connection, sha256: str, audience: str) -> Pull | None:
@@ -98,8 +114,12 @@ def pull(conn: psycopg.Connection, pull_id: int) -> Pull | None:
 
 
 def latest_pull(conn: psycopg.Connection, source_name: str) -> Pull | None:
-    """The newest pull from a source, such as a file's name."""
-    return _one(conn, "where source_name = %s order by pulled_at desc, pull_id desc limit 1", (storable(source_name),))
+    """The newest pull from a source that is not CleverTap, such as a file's name."""
+    return _one(
+        conn,
+        "where source_name = %s and project = '' order by pulled_at desc, pull_id desc limit 1",
+        (storable(source_name),),
+    )
 
 
 def pulls_not_taken_up(conn: psycopg.Connection) -> list[Pull]:
