@@ -1,6 +1,7 @@
-"""``ct-pipeline sandbox``: a small internet on loopback to learn and test with."""
+"""``ct-pipeline sandbox``: a small internet with a CleverTap account on loopback, to learn and test with."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +9,17 @@ import typer
 
 EXAMPLES = """Example, in two terminals:
 
-  ct-pipeline sandbox --contacts contacts.csv      # prints `export CT_…` lines
+  ct-pipeline sandbox                              # prints `export CT_…` lines
 
-  ct-pipeline verify contacts.csv -o verified.csv  # after those lines
+  ct-pipeline pull && ct-pipeline plan             # after those lines
+
+Without CleverTap:
+
+  ct-pipeline sandbox --profiles 0 --contacts contacts.csv
+
+  ct-pipeline verify contacts.csv -o verified.csv
 """
+CLEVERTAP = "The simulated CleverTap account"
 
 
 def sandbox(
@@ -30,15 +38,61 @@ def sandbox(
     contacts: Annotated[
         Path | None, typer.Option(help="Write a contact file of its population (CSV) to this file.")
     ] = None,
+    profiles: Annotated[
+        int, typer.Option(help="How many profiles it has; 0: there is no CleverTap.", min=0, rich_help_panel=CLEVERTAP)
+    ] = 20_000,
+    profile_file: Annotated[
+        Path | None,
+        typer.Option(help="Profiles of your own instead, as JSON or CSV.", rich_help_panel=CLEVERTAP),
+    ] = None,
+    clevertap_port: Annotated[
+        int, typer.Option(help="Port of its API; 0: any free one.", min=0, max=65535, rich_help_panel=CLEVERTAP)
+    ] = 8750,
+    clevertap_log: Annotated[
+        Path | None,
+        typer.Option(help="Append every API call to this file, as JSON lines.", rich_help_panel=CLEVERTAP),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Other people and other accidents.", rich_help_panel=CLEVERTAP)] = 0,
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="none|mild|harsh",
+            help="What its API goes through: a good day, a usual one, or everything at once.",
+            rich_help_panel=CLEVERTAP,
+        ),
+    ] = "none",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="One fault or switch by name, such as server_errors=0.1; may be repeated.",
+            rich_help_panel=CLEVERTAP,
+        ),
+    ] = None,
 ) -> None:
-    """Serve DNS and mail hosts on this machine, and print the settings that point the pipeline at them."""
-    from ct_pipeline.sandbox.__main__ import dns_endpoint, main
+    """Serve DNS, mail hosts and a CleverTap account on this machine, and print the settings that lead there."""
+    from ct_pipeline.sandbox.__main__ import dns_endpoint, fault_setting, main
+    from ct_pipeline.sandbox.clevertap_faults import FAULT_PROFILES
 
-    try:
-        dns_endpoint(dns)
-    except argparse.ArgumentTypeError as error:
-        raise typer.BadParameter(str(error), param_hint="--dns") from None
+    _check("--dns", dns_endpoint, dns)
+    for setting in set_ or ():
+        _check("--set", fault_setting, setting)
+    if faults not in FAULT_PROFILES:
+        raise typer.BadParameter(f"{faults!r} is none of {', '.join(FAULT_PROFILES)}", param_hint="--faults")
     arguments = ["--smtp-port", str(smtp_port), "--dns", dns, "--greylist-seconds", str(greylist_seconds)]
-    arguments += ["--log", str(log)] if log else []
-    arguments += ["--contacts", str(contacts)] if contacts else []
+    arguments += ["--profiles", str(profiles), "--clevertap-port", str(clevertap_port)]
+    arguments += ["--seed", str(seed), "--faults", faults]
+    files = {"--log": log, "--contacts": contacts, "--profile-file": profile_file, "--clevertap-log": clevertap_log}
+    for flag, path in files.items():
+        arguments += [flag, str(path)] if path else []
+    for setting in set_ or ():
+        arguments += ["--set", setting]
     raise typer.Exit(main(arguments))
+
+
+def _check(flag: str, parse: Callable[[str], object], text: str) -> None:
+    try:
+        parse(text)
+    except argparse.ArgumentTypeError as error:
+        raise typer.BadParameter(str(error), param_hint=flag) from None

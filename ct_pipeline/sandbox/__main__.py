@@ -6,18 +6,23 @@ Prints the CT_ variables that point a pipeline at it, then one line that begins 
 import argparse
 import asyncio
 import ipaddress
+import json
 import shlex
 import signal
 import sys
 from pathlib import Path
 
 from ct_pipeline.errors import SettingsError
+from ct_pipeline.sandbox.account_file import read_account_file
+from ct_pipeline.sandbox.clevertap_faults import FAULT_PROFILES, Switches, change_settings, fault_profile
 from ct_pipeline.sandbox.contact_file import write_contact_file
 from ct_pipeline.sandbox.internet import DNS_ADDRESS, DNS_PORT, GREYLIST_SECONDS, SMTP_PORT, Sandbox
 from ct_pipeline.sandbox.population import PACKAGED_FOLDER
 from ct_pipeline.settings import split_nameserver
 
 READY = "sandbox ready"
+CLEVERTAP_PORT = 8750
+PROFILE_COUNT = 20_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +46,8 @@ async def _run(options: argparse.Namespace) -> None:
     if options.until_stdin_ends:
         asyncio.get_running_loop().add_reader(sys.stdin, interrupted.set)
     address, port = options.dns
+    faults, switches = fault_profile(options.faults, options.seed), Switches()
+    change_settings(faults, switches, dict(options.set or ()))
     sandbox = Sandbox(
         folder=options.folder,
         smtp_port=options.smtp_port,
@@ -49,6 +56,13 @@ async def _run(options: argparse.Namespace) -> None:
         log_path=options.log,
         greylist_seconds=options.greylist_seconds,
         reply_seconds=options.reply_seconds,
+        profiles=read_account_file(options.profile_file) if options.profile_file else None,
+        profile_count=0 if options.profile_file else options.profiles,
+        seed=options.seed,
+        clevertap_port=options.clevertap_port,
+        clevertap_log_path=options.clevertap_log,
+        faults=faults,
+        switches=switches,
     )
     if options.contacts:
         write_contact_file(options.contacts, options.folder)
@@ -57,13 +71,25 @@ async def _run(options: argparse.Namespace) -> None:
             _say(f"export {name}={shlex.quote(value)}")
         _say(
             f"{READY}: {sandbox.machine_count} mail hosts on port {sandbox.smtp_port}, DNS on {sandbox.nameserver}, "
-            f"{len(sandbox.inhabitants.domains)} domains, {len(sandbox.inhabitants.mailboxes)} mailboxes. "
-            "Ctrl-C ends it."
+            f"{len(sandbox.inhabitants.domains)} domains, {len(sandbox.inhabitants.mailboxes)} mailboxes"
+            f"{_account_in_words(sandbox)}. Ctrl-C ends it."
         )
         await interrupted.wait()
     _say(
         f"sandbox ended: {sandbox.command_count('CONNECT')} sessions, {sandbox.command_count('RCPT')} recipients "
         f"asked, {sandbox.data_offences} attempts to send a message"
+        + (f", {len(sandbox.clevertap.requests)} API calls" if sandbox.has_clevertap else "")
+    )
+
+
+def _account_in_words(sandbox: Sandbox) -> str:
+    if not sandbox.has_clevertap:
+        return ""
+    clevertap = sandbox.clevertap
+    with_email_count = sum(profile.email is not None for profile in clevertap.account.profiles)
+    return (
+        f"; CleverTap on {clevertap.base_url}, {len(clevertap.account.profiles)} profiles, "
+        f"{with_email_count} of them with an email"
     )
 
 
@@ -94,10 +120,45 @@ def _parser() -> argparse.ArgumentParser:
         help="hosts.csv, domains.csv and population.csv of another internet",
     )
     parser.add_argument("--contacts", type=Path, help="also write the population to this CSV as a contact file")
+    _add_clevertap_options(parser)
     parser.add_argument(
         "--until-stdin-ends", action="store_true", help="end with standard input, so with the program that started us"
     )
     return parser
+
+
+def _add_clevertap_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the simulated CleverTap account")
+    group.add_argument(
+        "--profiles", type=int, default=PROFILE_COUNT, help="how many it has; 0: there is no CleverTap (%(default)s)"
+    )
+    group.add_argument("--profile-file", type=Path, help="profiles of your own instead, as JSON or CSV")
+    group.add_argument(
+        "--clevertap-port", type=int, default=CLEVERTAP_PORT, help="port of its API; 0: any (%(default)s)"
+    )
+    group.add_argument("--clevertap-log", type=Path, help="append every API call to this file, as JSON lines")
+    group.add_argument("--seed", type=int, default=0, help="other people and other accidents (%(default)s)")
+    group.add_argument(
+        "--faults", default="none", choices=FAULT_PROFILES, help="what its API goes through (%(default)s)"
+    )
+    group.add_argument(
+        "--set", type=fault_setting, action="append", metavar="NAME=VALUE", help="one fault or switch; may be repeated"
+    )
+
+
+def fault_setting(text: str) -> tuple[str, object]:
+    """``("server_errors", 0.1)`` from ``server_errors=0.1``; a value is JSON, or else text.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no ``=`` in it.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as server_errors=0.1")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
 
 
 def dns_endpoint(text: str) -> tuple[str, int]:

@@ -1,16 +1,21 @@
-"""The running sandbox: DNS server and mail hosts together, and the settings that point a pipeline at them."""
+"""The running sandbox: DNS, mail hosts and CleverTap together, and the settings that point a pipeline at them."""
 
-import asyncio
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from ct_pipeline.sandbox.behaviours import DomainDns
+from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
 from ct_pipeline.sandbox.command_log import CommandLog
+from ct_pipeline.sandbox.crowd import with_crowd
 from ct_pipeline.sandbox.dns_server import DnsServer
+from ct_pipeline.sandbox.in_thread import run_in_thread
 from ct_pipeline.sandbox.mail_hosts import MailHosts
+from ct_pipeline.sandbox.people import address_count, people
 from ct_pipeline.sandbox.population import (
     PACKAGED_FOLDER,
     Inhabitants,
@@ -48,6 +53,13 @@ class Sandbox:
     normal host too. ``records`` are DNS names that are added or replaced. Port 0 takes a free port.
     ``greylist_seconds`` is the wait of the hosts that greylist, ``reply_seconds`` what every host takes to answer a
     command. ``log_path`` gets one line per command.
+
+    With ``profiles`` (a few, by hand) or ``profile_count`` (that many, made of the population and a crowd around it) a
+    CleverTap account is simulated too: ``sandbox.clevertap``, and its connection in ``environment``::
+
+        profiles = [AccountProfile("cust-1", "anna@acme.test"), AccountProfile(email="bob@slow.test")]
+        async with Sandbox(population=..., profiles=profiles, smtp_port=0, dns_port=0) as sandbox:
+            sandbox.clevertap.opt_out(identity="cust-1")
     """
 
     def __init__(
@@ -64,11 +76,29 @@ class Sandbox:
         greylist_seconds: float = GREYLIST_SECONDS,
         reply_seconds: float = 0.0,
         folder: Path = PACKAGED_FOLDER,
+        profiles: Sequence[AccountProfile] | None = None,
+        profile_count: int = 0,
+        seed: int = 0,
+        clevertap_port: int = 0,
+        clevertap_log_path: Path | None = None,
+        faults: Faults | None = None,
+        switches: Switches | None = None,
     ) -> None:
         if population is None and domains is None:
-            self.inhabitants = _completed(read_inhabitants(folder))
+            given = read_inhabitants(folder)
         else:
-            self.inhabitants = _completed(Inhabitants(hosts, domains or (), population or ()))
+            given = Inhabitants(hosts, domains or (), population or ())
+        self.inhabitants = _with_everyone(given, profile_count, seed)
+        self._clevertap: CleverTapSimulator | None = None
+        if profiles is not None or profile_count:
+            residents = self.inhabitants.mailboxes[1:]  # all but the prober
+            self._clevertap = CleverTapSimulator(
+                [*(profiles or ()), *people(residents, profile_count, time.time(), seed)],
+                faults=faults or Faults(seed=seed),
+                switches=switches,
+                port=clevertap_port,
+                log_path=clevertap_log_path,
+            )
         self.log_path = log_path
         self._records = records or {}
         self._smtp_port, self._dns_address, self._dns_port = smtp_port, dns_address, dns_port
@@ -89,8 +119,20 @@ class Sandbox:
         return f"{self._dns_address}:{port}"
 
     @property
+    def clevertap(self) -> CleverTapSimulator:
+        """The simulated CleverTap account; there is one when profiles were asked for."""
+        assert self._clevertap is not None, "the sandbox was made without profiles"
+        return self._clevertap
+
+    @property
+    def has_clevertap(self) -> bool:
+        return self._clevertap is not None
+
+    @property
     def environment(self) -> dict[str, str]:
-        return sandbox_environment(self.smtp_port, self.nameserver)
+        """The CT_ variables that point a pipeline at the sandbox, and connect it with the account if there is one."""
+        account = self._clevertap.environment if self._clevertap else {}
+        return sandbox_environment(self.smtp_port, self.nameserver) | account
 
     @property
     def data_offences(self) -> int:
@@ -129,12 +171,16 @@ class Sandbox:
             self._dns = dns
             await mail_hosts.start()
             self._mail_hosts = mail_hosts
+            if self._clevertap is not None:
+                await self._clevertap.__aenter__()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        if self._clevertap is not None:
+            await self._clevertap.__aexit__()
         if self._mail_hosts is not None:
             await self._mail_hosts.stop()
         if self._dns is not None:
@@ -144,19 +190,8 @@ class Sandbox:
     @contextmanager
     def run_in_thread(self) -> "Iterator[Self]":
         """The same from code without an event loop: it runs in a thread of its own until the block ends."""
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="ct-sandbox", daemon=True)
-        thread.start()
-        try:
-            asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()
-            try:
-                yield self
-            finally:
-                asyncio.run_coroutine_threadsafe(self.__aexit__(), loop).result()
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+        with run_in_thread(self, "ct-sandbox"):
+            yield self
 
 
 def sandbox_environment(smtp_port: int = SMTP_PORT, nameserver: str = f"{DNS_ADDRESS}:{DNS_PORT}") -> dict[str, str]:
@@ -171,6 +206,19 @@ def sandbox_environment(smtp_port: int = SMTP_PORT, nameserver: str = f"{DNS_ADD
         "CT_REPLY_TIMEOUT_SECONDS": "5",
         "CT_DNS_TIMEOUT_SECONDS": "5",
     }
+
+
+def sandbox_mailboxes(profile_count: int, folder: Path = PACKAGED_FOLDER, seed: int = 0) -> list[Mailbox]:
+    """Who lives in a sandbox with so many profiles, with the truth: its population and the crowd around it."""
+    return list(_with_everyone(read_inhabitants(folder), profile_count, seed).mailboxes[1:])
+
+
+def _with_everyone(given: Inhabitants, profile_count: int, seed: int) -> Inhabitants:
+    """The prober first, then the given inhabitants, then as large a crowd as the profiles need."""
+    completed = _completed(given)
+    prober, *residents = completed.mailboxes
+    crowded = with_crowd(Inhabitants(completed.hosts, completed.domains, residents), address_count(profile_count), seed)
+    return Inhabitants(crowded.hosts, crowded.domains, [prober, *crowded.mailboxes])
 
 
 def _completed(given: Inhabitants) -> Inhabitants:

@@ -1,16 +1,19 @@
 """The sandbox as a process of its own, so that it does not share a processor's time slice with what it tests."""
 
+import json
 import shlex
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from ct_pipeline.errors import SettingsError
 from ct_pipeline.sandbox.command_log import read_command_log
 from ct_pipeline.sandbox.internet import DNS_ADDRESS, GREYLIST_SECONDS
+from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
 
 READY_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 10
@@ -25,7 +28,12 @@ class SandboxProcess:
             subprocess.run(["ct-pipeline", ...], env=os.environ | sandbox.environment)
 
     Args: as those of the command; ``folder`` with its own CSV files (see ``write_inhabitants``), default the packaged
-    ones. Ports are free ones unless they are given.
+    ones. Ports are free ones unless they are given. With ``profile_count`` or ``profile_file`` there is a CleverTap
+    account too; ``settings`` are faults and switches by name, and ``sandbox.clevertap`` reads and changes it::
+
+        with SandboxProcess(log_path=..., profile_count=500, settings={"server_errors": 0.1}) as sandbox:
+            sandbox.clevertap.opt_out(identity="cust-1001")
+            sandbox.clevertap.state(email="anna@acme.test")
     """
 
     def __init__(
@@ -37,6 +45,13 @@ class SandboxProcess:
         greylist_seconds: float = GREYLIST_SECONDS,
         reply_seconds: float = 0.0,
         folder: Path | None = None,
+        profile_count: int = 0,
+        profile_file: Path | None = None,
+        seed: int = 0,
+        clevertap_port: int = 0,
+        clevertap_log_path: Path | None = None,
+        faults: str = "none",
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.log_path = log_path
         self.environment: dict[str, str] = {}
@@ -45,12 +60,23 @@ class SandboxProcess:
         self._command += ["--log", str(log_path), "--greylist-seconds", str(greylist_seconds)]
         self._command += ["--reply-seconds", str(reply_seconds)]
         self._command += ["--folder", str(folder)] if folder else []
+        self._command += ["--profiles", str(profile_count), "--clevertap-port", str(clevertap_port)]
+        self._command += ["--profile-file", str(profile_file)] if profile_file else []
+        self._command += ["--clevertap-log", str(clevertap_log_path)] if clevertap_log_path else []
+        self._command += ["--seed", str(seed), "--faults", faults]
+        for name, value in (settings or {}).items():
+            self._command += ["--set", f"{name}={json.dumps(value)}"]
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def pid(self) -> int:
         assert self._process is not None, "not started"
         return self._process.pid
+
+    @property
+    def clevertap(self) -> RemoteClevertap:
+        """The simulated CleverTap account; there is one when profiles were asked for."""
+        return RemoteClevertap(self.environment["CT_BASE_URL"])
 
     @property
     def data_offences(self) -> int:

@@ -12,6 +12,7 @@ from ct_pipeline_tests.cli.conftest import CommandLine
 
 def test_the_printed_settings_point_the_pipeline_at_it(cli: CommandLine, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ct_pipeline", "sandbox", "--smtp-port", "0", "--dns", "127.77.0.9:0"]
+    command += ["--profiles", "500", "--clevertap-port", "0"]
     command += ["--contacts", str(tmp_path / "contacts.csv"), "--log", str(tmp_path / "log.jsonl")]
     with subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -27,6 +28,8 @@ def test_the_printed_settings_point_the_pipeline_at_it(cli: CommandLine, tmp_pat
             process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert process.stdout.read().startswith("sandbox ended: 1 sessions, ")
+    assert printed["CT_PROJECT_ID"] == "SBX-777-4Z7Z"
+    assert {"CT_PASSCODE", "CT_REGION", "CT_BASE_URL", "CT_TIMEZONE"} < set(printed)
     assert "ct-sandbox-0001@gmail.com  valid" in result.stdout
     assert (tmp_path / "contacts.csv").read_text().startswith("name,country,email\n")
 
@@ -41,9 +44,11 @@ def test_faults_are_told(cli: CommandLine, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.77.0.9", 0))
         port = taken.getsockname()[1]
-        busy = cli("sandbox", "--smtp-port", "0", "--dns", f"127.77.0.9:{port}")
+        busy = cli("sandbox", "--smtp-port", "0", "--dns", f"127.77.0.9:{port}", "--profiles", "0")
     assert busy.exit_code == 2
     assert f"--dns 127.77.0.9:{port}: " in busy.stderr
     assert "Choose another port" in busy.stderr
-    nowhere = cli("sandbox", "--smtp-port", "0", "--dns", "127.77.0.9:0", "--log", tmp_path / "no" / "log")
+    nowhere = cli(
+        "sandbox", "--profiles", "0", "--smtp-port", "0", "--dns", "127.77.0.9:0", "--log", tmp_path / "no" / "log"
+    )
     assert (nowhere.exit_code, nowhere.stderr) == (2, f"{tmp_path / 'no' / 'log'}: No such file or directory\n")

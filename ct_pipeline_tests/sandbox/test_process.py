@@ -75,7 +75,17 @@ def test_a_taken_port_is_told_to_the_caller(tiny, tmp_path):
 
 
 def test_the_command_ends_on_interrupt_with_a_summary(tiny):
-    command = [sys.executable, "-m", "ct_pipeline.sandbox", "--folder", str(tiny), "--smtp-port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "ct_pipeline.sandbox",
+        "--folder",
+        str(tiny),
+        "--smtp-port",
+        "0",
+        "--profiles",
+        "0",
+    ]
     with subprocess.Popen([*command, "--dns", "127.77.0.1:0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -1,0 +1,95 @@
+"""The profiles of a small account from a file, written by hand: JSON or CSV."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ct_pipeline.errors import SettingsError
+from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
+
+LIST_FIELDS = ("object_ids", "other_identities")
+FLAGS = ("msg_email", "is_dnd")
+TEXTS = ("identity", "email", "name", "phone", "mailbox")
+
+
+def read_account_file(path: Path) -> list[AccountProfile]:
+    """The profiles in ``path``, in its order.
+
+    A ``.json`` file is an array of objects with the fields of :class:`AccountProfile`, all of them optional; ``events``
+    maps names to arrays of moments (ISO 8601 or Unix seconds), or of ``{"at": …, "properties": {…}}``. Any other file
+    is CSV: the columns ``identity``, ``email``, ``name``, ``phone``, ``object_ids`` and ``other_identities`` (space
+    separated), ``msg_email`` and ``is_dnd`` (true or false); every other column is a property. Empty cells are left
+    out.
+
+    Raises:
+        SettingsError: it cannot be read, or says something odd; names the file, the row and the fault.
+    """
+    try:
+        rows = _json_rows(path) if path.suffix == ".json" else _csv_rows(path)
+        profiles = []
+        for number, row in enumerate(rows, start=1):
+            try:
+                profiles.append(_profile(row))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise SettingsError(f"{path}, profile {number}: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror or error}") from None
+    return profiles
+
+
+def _json_rows(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{path}: no JSON: {error}") from None
+    if not isinstance(rows, list):
+        raise SettingsError(f"{path}: an array of profiles is expected")
+    return rows
+
+
+def _csv_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for row in csv.DictReader(file):
+            known: dict[str, Any] = {"properties": {}}
+            for column, cell in row.items():
+                if not cell:
+                    continue
+                if column in LIST_FIELDS:
+                    known[column] = cell.split()
+                elif column in FLAGS:
+                    known[column] = _truth(column, cell)
+                elif column in TEXTS:
+                    known[column] = cell
+                else:
+                    known["properties"][column] = cell
+            yield known
+
+
+def _profile(row: Mapping[str, Any]) -> AccountProfile:
+    known = {*LIST_FIELDS, *FLAGS, *TEXTS, "properties", "events"}
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no field of a profile; one of {', '.join(sorted(known))}")
+    fields: dict[str, Any] = {name: tuple(value) if name in LIST_FIELDS else value for name, value in row.items()}
+    if isinstance(row.get("events"), Mapping):
+        fields["events"] = {name: [_moment(moment) for moment in moments] for name, moments in row["events"].items()}
+    return AccountProfile(**fields)
+
+
+def _moment(moment: Any) -> Raised:
+    if isinstance(moment, Mapping):
+        return Raised(_moment(moment["at"]).at, moment.get("properties") or {})
+    if isinstance(moment, str):
+        at = datetime.fromisoformat(moment)
+        return Raised(int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()))
+    return Raised(int(moment))
+
+
+def _truth(column: str, cell: str) -> bool:
+    try:
+        return {"true": True, "false": False}[cell.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{column} is {cell!r}; true or false is expected") from None

@@ -1,0 +1,71 @@
+"""Answers of the simulated API, byte for byte like recorded ones where there are any (12; pure)."""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+JSON = "application/json;charset=utf-8"
+HTML = "text/html; charset=utf-8"
+
+_PROXY_PAGE = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
+    "</body>\r\n</html>\r\n"
+)
+
+
+class Answer(NamedTuple):
+    """``code`` is that of the body, for the log; ``is_lost``: the client never gets to see it."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    code: int | None = None
+    is_lost: bool = False
+    fault: str = ""
+    record_count: int = 0
+    processed_count: int = 0
+    made_profile_count: int = 0
+    named_by_email_count: int = 0
+    is_dry_run: bool = False
+
+
+class RefusedError(Exception):
+    """The request ends here, with ``answer``."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def success(payload: Mapping[str, object], **log: int | bool) -> Answer:
+    return Answer(200, _spaced(payload), **log)  # type: ignore[arg-type]
+
+
+def page(payload: Mapping[str, object]) -> Answer:
+    records = payload["records"]
+    assert isinstance(records, list)
+    return Answer(200, json.dumps(payload, ensure_ascii=False).encode(), record_count=len(records))
+
+
+def fail(status: int, text: str, code: int | None = None, *, fault: str = "") -> Answer:
+    """``{ "status" : "fail" , "error" : "Account ID is not valid" , "code" : 401}`` and its like."""
+    code = status if code is None else code
+    return Answer(status, _spaced({"status": "fail", "error": text, "code": code}), code=code, fault=fault)
+
+
+def text(status: int, words: str, *, fault: str = "") -> Answer:
+    return Answer(status, words.encode(), "text/plain; charset=utf-8", fault=fault)
+
+
+def proxy_page() -> Answer:
+    return Answer(502, _PROXY_PAGE.encode(), HTML, fault="html_bodies")
+
+
+def malformed(*, fault: str = "") -> Answer:
+    return fail(400, "Malformed request", fault=fault)
+
+
+def _spaced(payload: Mapping[str, object]) -> bytes:
+    """JSON as CleverTap writes it, with spaces around most tokens."""
+    written = json.dumps(payload, ensure_ascii=False, separators=(" , ", " : "))
+    return written.replace("{", "{ ", 1).replace(": []", ": [ ]").encode()
