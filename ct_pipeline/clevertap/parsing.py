@@ -142,7 +142,7 @@ def _unix_time(value: object) -> datetime | None:
     """Unix seconds; a number too large for them is milliseconds, and one that is neither is left out."""
     if isinstance(value, str) and re.fullmatch(r"\d{9,13}", value):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 10**8:
         return None
     seconds = value / 1000 if value >= 10**11 else value
     return datetime.fromtimestamp(seconds, UTC) if seconds < 4_102_444_800 else None  # the year 2100

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import ssl
 import zlib
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Self
 
 import httpx
@@ -35,6 +37,7 @@ class Wire:
             timeout=httpx.Timeout(self._timeout_seconds, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=10),
             follow_redirects=False,
+            verify=_trusted(),
         )
         return self
 
@@ -82,6 +85,12 @@ class Wire:
             return
         if told.tzinfo is not None:
             self.clock_difference = told - datetime.now(UTC)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom TLS trusts, read from disk once."""
+    return httpx.create_ssl_context()
 
 
 class _Credentials(httpx.Auth):
