@@ -10,6 +10,8 @@ from ct_pipeline.cli.db import db
 from ct_pipeline.cli.demo import demo
 from ct_pipeline.cli.dev import dev
 from ct_pipeline.cli.doctor import doctor
+from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
+from ct_pipeline.cli.pull import pull
 from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
 from ct_pipeline.cli.sandbox import sandbox
 from ct_pipeline.cli.verify import EXAMPLES as VERIFY_EXAMPLES
@@ -44,6 +46,7 @@ def main(
 
 app.command()(demo)
 app.command(epilog=CHECK_EXAMPLES)(check)
+app.command(epilog=PULL_EXAMPLES)(pull)
 app.command(epilog=VERIFY_EXAMPLES)(verify)
 app.command()(dev)
 app.command()(doctor)

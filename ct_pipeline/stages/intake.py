@@ -1,11 +1,13 @@
-"""Take a contact file into the lake, then its addresses into the ledger."""
+"""Take a contact file into the lake; take up what is in the lake, from a file or from CleverTap, into the ledger."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import psycopg
 
 from ct_pipeline.addresses.normalize import normalize
 from ct_pipeline.addresses.role import role_mask
@@ -17,9 +19,22 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.storage.addresses import renew, take_up
 from ct_pipeline.storage.lake import Lake, file_sha256
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.pulls import Pull, find_pull, mark_taken_up, pull, pulls_not_taken_up, record_pull
+from ct_pipeline.storage.profiles import take_up_profiles
+from ct_pipeline.storage.pulls import (
+    CONTACT_FILE,
+    PROFILES,
+    Pull,
+    find_pull,
+    mark_taken_up,
+    pull,
+    pulls_not_taken_up,
+    record_pull,
+)
+from ct_pipeline.storage.subscription_events import keep_subscription_events
+from ct_pipeline.to_clevertap.properties import all_property_names
 
 BATCH_ROWS = 100_000
+BATCH_PROFILES = 50_000  # each of a few KB
 FREQUENT_DOMAINS = 200  # of the list itself: a slip of the finger is far rarer than what it meant
 FREQUENT_SHARE = 0.002
 
@@ -37,14 +52,16 @@ class ContactFilePull:
     was_known: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NormalizeSummary:
-    """What taking up the waiting pulls came to. ``unusable`` counts rows by syntax reason."""
+    """What taking up the waiting pulls came to. ``unusable`` counts rows with an email by syntax reason."""
 
-    pull_count: int
-    row_count: int
-    new_address_count: int
-    unusable: dict[str, int]
+    pull_count: int = 0
+    row_count: int = 0
+    new_address_count: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
+    new_profile_count: int = 0
+    new_subscription_event_count: int = 0
 
 
 def take_in_contact_file(settings: Settings, path: Path, audience: str | None = None) -> ContactFilePull:
@@ -71,7 +88,7 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
         pull_id = record_pull(
             conn,
             audience=audience,
-            kind="contact_file",
+            kind=CONTACT_FILE,
             source_name=path.name,
             sha256=sha256,
             lake_path=str(stored.path),
@@ -89,26 +106,48 @@ def take_in_contact_file(settings: Settings, path: Path, audience: str | None = 
 def normalize_new_pulls(
     settings: Settings, on_rows: Callable[[int], None] = lambda _count: None, pull_id: int | None = None
 ) -> NormalizeSummary:
-    """Normalize every pull (or one) that has not been taken up yet; addresses without a fresh answer become due."""
-    pull_count = rows = new = 0
-    unusable: dict[str, int] = {}
-    fresh_for = timedelta(days=settings.fresh_for_days)
+    """Take up every pull (or one) that has not been yet: addresses without a fresh answer become due, and what a pull
+    from CleverTap says of profiles and subscriptions is known."""
+    summary = NormalizeSummary()
     with open_ledger(settings) as conn:
         for waiting in pulls_not_taken_up(conn):
             if pull_id is not None and waiting.pull_id != pull_id:
                 continue
-            known = _known_domains(settings, waiting)
-            for frame in Lake(settings.lake_dir).iterate_pull(waiting.lake_path, BATCH_ROWS):
-                batch = normalized_batch(frame, known)
-                taken = take_up(conn, waiting.pull_id, waiting.audience, batch, datetime.now(UTC), fresh_for)
-                rows += frame.height
-                new += taken.new_address_count
-                for reason, count in batch.drop_nulls("syntax_reason")["syntax_reason"].value_counts().iter_rows():
-                    unusable[reason] = unusable.get(reason, 0) + count
-                on_rows(frame.height)
+            _take_up(settings, conn, waiting, summary, on_rows)
             mark_taken_up(conn, waiting.pull_id, datetime.now(UTC))
-            pull_count += 1
-    return NormalizeSummary(pull_count, rows, new, unusable)
+            summary.pull_count += 1
+    return summary
+
+
+def _take_up(
+    settings: Settings,
+    conn: psycopg.Connection,
+    waiting: Pull,
+    summary: NormalizeSummary,
+    on_rows: Callable[[int], None],
+) -> None:
+    lake = Lake(settings.lake_dir)
+    known = _known_domains(settings, waiting)
+    fresh_for = timedelta(days=settings.fresh_for_days)
+    is_from_clevertap = waiting.kind == PROFILES
+    names = all_property_names(settings)
+    for rows in lake.iterate_pull(waiting.lake_path, BATCH_PROFILES if is_from_clevertap else BATCH_ROWS):
+        with_email = rows.filter(pl.col("raw_email").is_not_null()) if is_from_clevertap else rows
+        batch = normalized_batch(with_email, known)
+        now = datetime.now(UTC)
+        summary.new_address_count += take_up(
+            conn, waiting.pull_id, waiting.audience, batch, now, fresh_for
+        ).new_address_count
+        if is_from_clevertap:
+            taken = take_up_profiles(conn, waiting.pull_id, waiting.project, rows, names, now)
+            summary.new_profile_count += taken.new_count
+        summary.unusable.update(batch["syntax_reason"].drop_nulls().to_list())
+        summary.row_count += rows.height
+        on_rows(rows.height)
+    if is_from_clevertap:
+        for events in lake.iterate_subscription_events(waiting.lake_path):
+            kept = keep_subscription_events(conn, waiting.project, waiting.pull_id, events)
+            summary.new_subscription_event_count += kept
 
 
 def normalized_batch(rows: pl.DataFrame, known: KnownDomains) -> pl.DataFrame:

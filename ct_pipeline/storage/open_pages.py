@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +13,9 @@ from ct_pipeline.storage.open_pulls import ReadingKind
 KEYS_AT_ONCE = 4_000_000  # compared in a table, which takes more memory than they do
 
 
+_FOLDER = "open_pulls"
+
+
 class OpenPages:
     """Pages under ``lake/open_pulls/KEY``, numbered from 0 over all readings of the pull.
 
@@ -21,7 +24,7 @@ class OpenPages:
 
     def __init__(self, lake_root: Path, pull_key: str) -> None:
         self._lake_root = lake_root
-        self._folder = lake_root / "open_pulls" / pull_key
+        self._folder = lake_root / _FOLDER / pull_key
 
     def save(self, number: int, kind: ReadingKind, rows: pl.DataFrame, set_aside: Sequence[str]) -> None:
         """Write page ``number``; where the call returns, it is on disk. ``set_aside``: what was odd, in words."""
@@ -84,6 +87,14 @@ class OpenPages:
 
     def _set_aside(self, number: int) -> Path:
         return self._folder / f"{number:08}.set_aside.csv"
+
+
+def remove_left_over_pages(lake_root: Path, open_keys: Collection[str]) -> None:
+    """Remove pages of complete pulls: a process died between the last entry in the ledger and the clearing up."""
+    for folder in (lake_root / _FOLDER).glob("*"):
+        is_complete = (lake_root / "pulls" / folder.name / "rows.parquet").exists()
+        if is_complete and folder.name not in open_keys:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # One 64-bit hash for each. Among 50 million profiles two share one by chance in one pull of 15,000.

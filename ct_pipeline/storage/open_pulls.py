@@ -143,3 +143,8 @@ def save_progress(conn: psycopg.Connection, pull: OpenPull, now: datetime) -> No
 def forget_open_pull(conn: psycopg.Connection, pull: OpenPull) -> None:
     """The pull is complete."""
     conn.execute("delete from ledger.open_pulls where open_pull_id = %s", (pull.open_pull_id,))
+
+
+def open_pull_keys(conn: psycopg.Connection) -> set[str]:
+    """Of every pull under way."""
+    return {key for (key,) in conn.execute("select pull_key from ledger.open_pulls")}
