@@ -30,6 +30,11 @@ class Api(StrEnum):
     def is_write(self) -> bool:
         return self in (Api.UPLOAD, Api.SUBSCRIBE)
 
+    @property
+    def is_data(self) -> bool:
+        """Its successful answers are records of users, not words of CleverTap's."""
+        return self in (Api.PROFILES, Api.EVENTS)
+
 
 class Exported(StrEnum):
     """What exports are of; the values are in the paths."""

@@ -2,6 +2,9 @@
 
 import json
 import math
+import re
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(body: bytes) -> object:
@@ -34,22 +37,16 @@ def storable(value: object, levels: int = 20) -> object:
         ValueError: nested deeper than ``levels``, or a whole number of more than 300 digits.
     """
     if isinstance(value, str):
-        return value if is_text(value) else _replaced(value)
+        return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict | list) and levels == 0:
         raise ValueError("nested too deeply")
     if isinstance(value, dict):
-        return {_replaced(str(key)): storable(inner, levels - 1) for key, inner in value.items()}
+        return {_UNSTORABLE.sub("\ufffd", str(key)): storable(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list):
         return [storable(inner, levels - 1) for inner in value]
     if isinstance(value, int) and value.bit_length() > 1000:
         raise ValueError("a number of more than 300 digits")
     return value
-
-
-def _replaced(text: str) -> str:
-    if is_text(text):
-        return text
-    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _finite(digits: str) -> float:

@@ -50,18 +50,17 @@ class Wire:
         """One request and what its answer means; network trouble is an answer too."""
         if self._http is None:
             raise RuntimeError("use the client as `async with`")
-        secret = self._connection.passcode.get_secret_value()
         async with self._slots[call.api]:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    return await self._exchange(self._http, call, secret)
+                    return await self._exchange(self._http, call)
             except TimeoutError:
                 what = f"no complete answer within {self._timeout_seconds:g} s"
                 return Trouble(what, "Raise CT_HTTP_TIMEOUT_SECONDS or lower CT_PAGE_SIZE." if call.has_cursor else "")
             except (httpx.HTTPError, zlib.error) as error:
-                return _network_trouble(error, secret)
+                return _network_trouble(error, self._without_passcode(str(error).encode()).decode())
 
-    async def _exchange(self, http: httpx.AsyncClient, call: Call, secret: str) -> Answer:
+    async def _exchange(self, http: httpx.AsyncClient, call: Call) -> Answer:
         url = httpx.URL(f"{self._connection.address}{call.path}{'?' if call.query else ''}{call.query}")
         headers = {"Content-Type": "application/json"} if call.method == "POST" else {}
         async with http.stream(call.method, url, content=call.body, headers=headers) as response:
@@ -73,10 +72,12 @@ class Wire:
             return Refused(CleverTapRefusedError(f"CleverTap's answer to {call.what} is {size}. {mend}".strip()))
         retry_after = response.headers.get("Retry-After", "")
         answer = answer_of(response.status_code, body, retry_after)
-        is_data = call.api in (Api.PROFILES, Api.EVENTS) and isinstance(answer, Success)
-        if not is_data and secret.encode() in body:  # these words may be shown and stored
-            answer = answer_of(response.status_code, body.replace(secret.encode(), "•••".encode()), retry_after)
-        return answer
+        if call.api.is_data and isinstance(answer, Success):
+            return answer
+        return answer_of(response.status_code, self._without_passcode(body), retry_after)  # its words may be shown
+
+    def _without_passcode(self, words: bytes) -> bytes:
+        return words.replace(self._connection.passcode.get_secret_value().encode(), "•••".encode())
 
     def _note_clock(self, date: str) -> None:
         try:
@@ -130,8 +131,8 @@ async def _bounded_body(response: httpx.Response, most_bytes: int) -> bytes | No
     return bytes(body)
 
 
-def _network_trouble(error: Exception, secret: str) -> Trouble:
-    text = quoted(str(error).replace(secret, "•••")) or type(error).__name__
+def _network_trouble(error: Exception, words: str) -> Trouble:
+    text = quoted(words) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         mend = "If a proxy of yours unpacks TLS, name its certificate in SSL_CERT_FILE."
         return Trouble(f"the certificate cannot be verified: {text}", mend)
