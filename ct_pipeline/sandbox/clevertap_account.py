@@ -1,11 +1,11 @@
 """A CleverTap account in memory: its profiles, who may be written to, and what was raised (no I/O).
 
-Section numbers here and in the modules beside are those of CleverTap's documentation as collected in the project's API
-reference: 5 uploads, 6 subscriptions, 8 events.
+Numbers in brackets, here and in the modules beside, are sections of the project's reference of the API: 4 reads, 5
+uploads, 6 subscriptions, 8 events, 12 errors.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from ct_pipeline.sandbox.clevertap_profiles import (
     NO_PROPERTIES,
     REACHABLE_BY,
     AccountProfile,
+    Raised,
     Shown,
 )
 
@@ -54,11 +55,11 @@ class Account:
         self.switches = switches
         self.now = now
         self.profiles: list[AccountProfile] = []
-        self.opted_out: dict[str, bool] = {}  # by address: False once it was lifted again
         self.event_names = {CHANNEL_UNSUBSCRIBED, REACHABLE_BY}
         self._by_identity: dict[str, AccountProfile] = {}
         self._by_object_id: dict[str, AccountProfile] = {}
-        self._by_email: dict[str, list[AccountProfile]] = {}
+        self._by_email: dict[str, list[AccountProfile]] = {}  # folded: who holds it in whatever spelling
+        self._opted_out: dict[str, set[str]] = {}  # folded: the spellings that are opted out
         for profile in profiles:
             self.add(profile)
 
@@ -72,10 +73,13 @@ class Account:
 
     def holders(self, address: str) -> list[AccountProfile]:
         """Who has this address, in the order of the account."""
-        return self._by_email.get(self._key(address), [])
+        holders = self._by_email.get(_folded(address), ())
+        exactly = self.switches.has_case_sensitive_addresses
+        return [profile for profile in holders if not exactly or profile.email == address]
 
     def is_opted_out(self, address: str | None) -> bool:
-        return address is not None and self.opted_out.get(self._key(address), False)
+        spellings = self._opted_out.get(_folded(address)) if address is not None else None
+        return bool(spellings) and (not self.switches.has_case_sensitive_addresses or address in spellings)
 
     def is_reachable(self, profile: AccountProfile) -> bool:
         """Whether a campaign would write to the profile (6.5)."""
@@ -88,6 +92,15 @@ class Account:
         profile.shown = None
         return self._snapshot(profile)
 
+    def shown_events(self, profile: AccountProfile) -> Iterator[tuple[str, list[Raised]]]:
+        """The events that reads see of the profile, oldest first, by name."""
+        delay = self.switches.event_delay_seconds
+        latest = self.now() - delay
+        for name, raised in profile.raised.items():
+            visible = raised if not delay else [one for one in raised if one.at <= latest]
+            if visible:
+                yield name, visible
+
     # -- changing
 
     def add(self, profile: AccountProfile) -> AccountProfile:
@@ -98,9 +111,9 @@ class Account:
         for object_id in profile.object_ids:
             self._by_object_id.setdefault(object_id, profile)
         if profile.email is not None:
-            self._by_email.setdefault(self._key(profile.email), []).append(profile)
+            self._by_email.setdefault(_folded(profile.email), []).append(profile)
             if profile.is_dnd:
-                self.opted_out[self._key(profile.email)] = True
+                self._opted_out.setdefault(_folded(profile.email), set()).add(profile.email)
         self.event_names.update(profile.raised)
         return profile
 
@@ -111,7 +124,7 @@ class Account:
         for object_id in profile.object_ids:
             self._by_object_id.pop(object_id, None)
         if profile.email is not None:
-            self.holders(profile.email).remove(profile)
+            self._by_email[_folded(profile.email)].remove(profile)
 
     def before_write(self, profile: AccountProfile) -> None:
         """Call before a profile is changed, so that reads go on showing what was there for a while."""
@@ -133,15 +146,21 @@ class Account:
         if profile.email == email:
             return
         if profile.email is not None:
-            self.holders(profile.email).remove(profile)
+            self._by_email[_folded(profile.email)].remove(profile)
         profile.email = email
-        self._by_email.setdefault(self._key(email), []).append(profile)
+        self._by_email.setdefault(_folded(email), []).append(profile)
         self.raise_event(profile, REACHABLE_BY)
 
     def set_opted_out(self, address: str, is_opted_out: bool, properties: Mapping[str, object] = NO_PROPERTIES) -> None:
         """Opt an address out, or lift that, for every profile that holds it; raises the event for each (6.1)."""
         is_repeat = self.is_opted_out(address) == is_opted_out
-        self.opted_out[self._key(address)] = is_opted_out
+        spellings = self._opted_out.setdefault(_folded(address), set())
+        if is_opted_out:
+            spellings.add(address)
+        elif self.switches.has_case_sensitive_addresses:
+            spellings.discard(address)
+        else:
+            spellings.clear()
         if is_repeat and not self.switches.repeat_raises_event:
             return
         for profile in self.holders(address):
@@ -176,12 +195,13 @@ class Account:
     def _boolean(self, value: bool) -> bool | str:
         return value if self.switches.event_booleans == "bool" else str(value).lower()
 
-    def _key(self, address: str) -> str:
-        return address if self.switches.has_case_sensitive_addresses else address.strip().lower()
-
     def _snapshot(self, profile: AccountProfile) -> Shown:
         is_dnd = self.is_opted_out(profile.email)
         return Shown(0, profile.email, profile.name, profile.phone, profile.properties, profile.msg_email, is_dnd)
+
+
+def _folded(address: str) -> str:
+    return address.strip().lower()
 
 
 def _until(before: Shown, until: float) -> Shown:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html; charset=utf-8"
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _PROXY_PAGE = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
@@ -21,12 +24,7 @@ class Answer(NamedTuple):
     content_type: str = JSON
     code: int | None = None
     is_lost: bool = False
-    fault: str = ""
-    record_count: int = 0
-    processed_count: int = 0
-    made_profile_count: int = 0
-    named_by_email_count: int = 0
-    is_dry_run: bool = False
+    counts: Mapping[str, Any] = NOTHING  # further fields of LoggedRequest
 
 
 class RefusedError(Exception):
@@ -37,28 +35,28 @@ class RefusedError(Exception):
         self.answer = answer
 
 
-def success(payload: Mapping[str, object], **log: int | bool) -> Answer:
-    return Answer(200, _spaced(payload), **log)  # type: ignore[arg-type]
+def success(payload: Mapping[str, object], **counts: int | bool) -> Answer:
+    return Answer(200, _spaced(payload), counts=counts)
 
 
 def page(payload: Mapping[str, object]) -> Answer:
     records = payload["records"]
     assert isinstance(records, list)
-    return Answer(200, json.dumps(payload, ensure_ascii=False).encode(), record_count=len(records))
+    return Answer(200, json.dumps(payload, ensure_ascii=False).encode(), counts={"record_count": len(records)})
 
 
 def fail(status: int, text: str, code: int | None = None, *, fault: str = "") -> Answer:
     """``{ "status" : "fail" , "error" : "Account ID is not valid" , "code" : 401}`` and its like."""
     code = status if code is None else code
-    return Answer(status, _spaced({"status": "fail", "error": text, "code": code}), code=code, fault=fault)
+    return Answer(status, _spaced({"status": "fail", "error": text, "code": code}), code=code, counts={"fault": fault})
 
 
 def text(status: int, words: str, *, fault: str = "") -> Answer:
-    return Answer(status, words.encode(), "text/plain; charset=utf-8", fault=fault)
+    return Answer(status, words.encode(), "text/plain; charset=utf-8", counts={"fault": fault})
 
 
 def proxy_page() -> Answer:
-    return Answer(502, _PROXY_PAGE.encode(), HTML, fault="html_bodies")
+    return Answer(502, _PROXY_PAGE.encode(), HTML, counts={"fault": "html_bodies"})
 
 
 def malformed(*, fault: str = "") -> Answer:

@@ -68,7 +68,7 @@ class Control:
         return self._api.faults.model_dump(mode="json") | self._account.switches.model_dump(mode="json")
 
     def expire_cursors(self) -> None:
-        self._api.exports.forget_all()
+        self._api.reads.exports.forget_all()
 
     def requests(self) -> list[dict[str, object]]:
         return [asdict(request) for request in self._api.log.requests]

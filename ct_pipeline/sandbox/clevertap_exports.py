@@ -7,18 +7,17 @@ import base64
 import hashlib
 import zlib
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from ct_pipeline.sandbox.clevertap_account import Account
 from ct_pipeline.sandbox.clevertap_faults import Dice, Faults
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised, Shown, device_of
+from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
 from ct_pipeline.sandbox.clevertap_query import Query
+from ct_pipeline.sandbox.clevertap_views import Options, Record, View
 
 BUCKET_COUNT = 23
 LARGEST_BATCH = 5000
-Record = dict[str, object]
+MOST_OPEN = 200  # exports that are kept; an older one's cursor is stale
 Entry = tuple[AccountProfile, Raised | None]
 
 
@@ -28,15 +27,6 @@ class StaleCursorError(Exception):
 
 class NotReadyError(Exception):
     """The page is still being prepared."""
-
-
-class Options(NamedTuple):
-    """What the query string of the opening call asked for."""
-
-    batch_size: int
-    with_app: bool
-    with_events: bool
-    with_profile: bool
 
 
 @dataclass(slots=True)
@@ -64,7 +54,9 @@ class Exports:
     def open_profiles(self, query: Query, options: Options) -> str:
         """The cursor of the first page of the people whom ``query`` finds."""
         found: list[Entry] = [
-            (profile, None) for profile in self._account.profiles if query.matches(profile, self._shown(profile))
+            (profile, None)
+            for profile in self._account.profiles
+            if query.matches(profile, self._account.shown(profile))
         ]
         return self._opened(found, options, is_of_events=False)
 
@@ -75,7 +67,7 @@ class Exports:
             (profile, raised)
             for profile in self._account.profiles
             if query.event is not None and query.event.name in profile.raised
-            if query.matches_profile(profile, self._shown(profile))
+            if query.matches_profile(profile, self._account.shown(profile))
             for raised in query.occurrences(profile)
             if raised.at <= latest
         ]
@@ -127,6 +119,7 @@ class Exports:
             self._faults.stale_cursors -= 1
             export.loses_cursor = True
         self._open[export.number] = export
+        self._open.pop(export.number - MOST_OPEN, None)
         return self._cursor(export, 0)
 
     def _records(self, export: Export, place: int) -> list[Record]:
@@ -134,11 +127,11 @@ class Exports:
         if place > 0:
             before = export.pages[place - 1]
             entries = [entry for entry in before if self._dice.hits(self._faults.duplicates, entry[0])] + entries
-        render = _EventView(self._account, export.options) if export.is_of_events else None
-        if render is not None:
-            return [render.record(profile, raised) for profile, raised in entries if raised is not None]
-        view = ProfileView(self._account, export.options)
-        return [view.record(profile) for profile, _ in entries]
+        view = View(self._account, export.options)
+        return [
+            view.profile_record(profile) if raised is None else view.event_record(profile, raised)
+            for profile, raised in entries
+        ]
 
     def _cursor(self, export: Export, place: int, *, is_after_pause: bool = False) -> str:
         plain = f"{export.number}/{place}/{int(is_after_pause)}"
@@ -166,63 +159,6 @@ class Exports:
             now - export.opened_at > switches.event_cursor_seconds
             or now - export.used_at > switches.event_cursor_idle_seconds
         )
-
-    def _shown(self, profile: AccountProfile) -> Shown:
-        return self._account.shown(profile)
-
-
-class ProfileView:
-    """Profiles as reads show them."""
-
-    def __init__(self, account: Account, options: Options) -> None:
-        self._account, self._options = account, options
-
-    def record(self, profile: AccountProfile) -> Record:
-        shown = self._account.shown(profile)
-        record: Record = {}
-        identities = profile.identities
-        if identities:
-            record["identity"] = identities[0] if len(identities) == 1 else f"[{' '.join(identities)}]"
-            record["all_identities"] = list(identities)
-        for key, value in (("email", shown.email), ("name", shown.name), ("phone", shown.phone)):
-            if value is not None:
-                record[key] = value
-        if self._options.with_profile and (data := self._data(shown)):
-            record["profileData"] = data
-        if self._options.with_events and profile.raised:
-            record["events"] = {name: _summary(raised) for name, raised in profile.raised.items() if raised}
-        record["platformInfo"] = [self._device(object_id) for object_id in profile.object_ids]
-        return record
-
-    def _data(self, shown: Shown) -> dict[str, object]:
-        if not self._account.switches.shows_subscription:
-            return dict(shown.properties)
-        return {**shown.properties, "MSG-email": shown.msg_email is not False and not shown.is_dnd}
-
-    def _device(self, object_id: str) -> dict[str, object]:
-        device = device_of(object_id)
-        return device if self._options.with_app else {key: device[key] for key in ("platform", "objectId")}
-
-
-class _EventView(ProfileView):
-    """Events as the events export shows them: with a profile that has one object id and no devices (8.1)."""
-
-    def record(self, profile: AccountProfile, raised: Raised | None = None) -> Record:
-        assert raised is not None
-        person = super().record(profile)
-        device = person.pop("platformInfo")[0]  # type: ignore[index]
-        person.pop("all_identities", None)
-        at = datetime.fromtimestamp(raised.at, self._account.access.zone)
-        return {
-            "profile": {**device, **person},
-            "ts": int(at.strftime("%Y%m%d%H%M%S")),
-            "event_props": dict(raised.properties),
-            "session_props": {},
-        }
-
-
-def _summary(raised: list[Raised]) -> dict[str, int]:
-    return {"count": len(raised), "first_seen": raised[0].at, "last_seen": raised[-1].at}
 
 
 def _pages(found: list[Entry], batch_size: int) -> list[list[Entry]]:

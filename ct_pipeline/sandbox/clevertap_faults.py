@@ -6,7 +6,7 @@ the simulator runs.
 """
 
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,11 @@ Seconds = Annotated[float, Field(ge=0)]
 MOST_HITS = 3
 
 
+def _told(default: Any, meaning: str) -> Any:
+    """A field with its default and what docs/reference says of it."""
+    return Field(default, description=meaning)
+
+
 class _Changeable(BaseModel):
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
 
@@ -26,62 +31,65 @@ class _Changeable(BaseModel):
 class Faults(_Changeable):
     """Troubles. A rate is the share of the requests (or records) that meet it; a count is used up."""
 
-    seed: int = 0
-    answer_seconds: Seconds = 0.002  # what a call takes at least
-    server_errors: Rate = 0.0  # 500 or 503, and nothing was done
-    html_bodies: Rate = 0.0  # 502 with a page of a proxy, and nothing was done
-    lost_answers: Rate = 0.0  # what was asked for was done, but the connection ends before the answer
-    busy_answers: Rate = 0.0  # 429 although the limit was kept: someone else uses the same account
-    malformed_uploads: Rate = 0.0  # 400 "Malformed request" for a good upload; the next attempt passes
-    record_errors: Rate = 0.0  # code 555 for one record of an upload
-    throttled_exports: Rate = 0.0  # code 1 when a cursor is asked for
-    empty_pages: Rate = 0.0  # a page without records in mid-stream
-    duplicates: Rate = 0.0  # records of a page that come again on the next one
-    not_ready_fetches: Count = 0  # code 2 for the first fetches of each cursor
-    not_ready_status: Literal[200, 202] = 200
-    empty_exports: Count = 0  # so many exports turn out entirely empty
-    stale_cursors: Count = 0  # so many exports lose their cursor after the first page
-    count_polls: Count = 0  # a count is answered after so many polls of its req_id
-    ignored_properties: tuple[str, ...] = ()  # taken and never stored, as by a published schema
-    is_forbidden: bool = False  # 403: the account lets only listed addresses in
-    is_wrong_region: bool = False  # 401: the account lives elsewhere
-    is_passcode_expired: bool = False
-    passcode_expires_after: Count | None = None  # requests until then
-    clock_offset_seconds: float = 0.0  # of the API's clock against this machine's
+    seed: int = _told(0, "Other accidents.")
+    answer_seconds: Seconds = _told(0.002, "What a call takes at least.")
+    slow_answers: Rate = _told(0.0, "Calls that take `slow_answer_seconds` longer.")
+    slow_answer_seconds: Seconds = _told(5.0, "How much longer.")
+    server_errors: Rate = _told(0.0, "500 or 503; nothing was done.")
+    html_bodies: Rate = _told(0.0, "502 with the page of a proxy; nothing was done.")
+    lost_answers: Rate = _told(0.0, "The call was carried out, but the connection ends before the answer.")
+    busy_answers: Rate = _told(0.0, "429 although the limit was kept: others use the account too.")
+    malformed_uploads: Rate = _told(0.0, "400 `Malformed request` for a good upload; a later attempt passes.")
+    record_errors: Rate = _told(0.0, "Code 555 for a good record of an upload; a later attempt passes.")
+    throttled_exports: Rate = _told(0.0, "Code 1 when a cursor is asked for.")
+    empty_pages: Rate = _told(0.0, "A page without records in mid-stream.")
+    duplicates: Rate = _told(0.0, "Records of a page that come again on the next one.")
+    not_ready_fetches: Count = _told(0, "Code 2 for so many first fetches of each cursor.")
+    not_ready_status: Literal[200, 202] = _told(200, "HTTP status of that answer.")
+    empty_exports: Count = _told(0, "So many exports turn out entirely empty.")
+    stale_cursors: Count = _told(0, "So many exports of several pages lose their cursor after the first.")
+    count_polls: Count = _told(0, "A count is answered after so many polls of its `req_id`.")
+    ignored_properties: tuple[str, ...] = _told((), "Names taken and never stored, as with a published schema.")
+    is_forbidden: bool = _told(False, "403: the account lets only listed addresses in.")
+    is_wrong_region: bool = _told(False, "401: the account lives in another region.")
+    is_passcode_expired: bool = _told(False, "401 from now on.")
+    passcode_expires_after: Count | None = _told(None, "Calls until the passcode expires.")
+    clock_offset_seconds: float = _told(0.0, "The API's clock against this machine's.")
 
 
 class Switches(_Changeable):
     """What is not known of the real API. The defaults are the likeliest or the strictest."""
 
-    not_found: Literal["null", "404", "fail"] = "null"  # answer of /1/profile.json
-    shared_email: Literal["first", "last"] = "first"  # which profile ?email= finds
-    too_many_requests_body: Literal["json", "text"] = "json"
-    wrong_passcode_text: str = "Invalid Credentials"
-    wrong_region_text: str = "Account ID is not valid"
-    stale_cursor_status: Literal[200, 400] = 400
-    future_status: Literal[200, 400] = 400  # of error 4002
-    unknown_event: Literal["nobody", "refused"] = "nobody"  # a query for an event that was never raised
-    empty_upload: Literal["success", "malformed"] = "malformed"
-    large_batch_size: Literal["capped", "refused"] = "capped"  # above 5000
-    default_batch_size: Annotated[int, Field(ge=1, le=5000)] = 10
-    eventless_profiles: Literal["hidden", "exported"] = "hidden"  # in the people export
-    reachable_by_counts: bool = True  # as an event of the past 365 days
-    shows_subscription: bool = False  # MSG-email in profileData on read
-    has_case_sensitive_addresses: bool = True  # /1/subscribe and ?email=
-    has_case_sensitive_properties: bool = True
-    delete_operator: Literal["applied", "ignored", "stored"] = "applied"  # {"$delete": true} on /1/upload
-    other_operators: Literal["applied", "ignored", "stored"] = "applied"  # $add, $remove, $set, $incr, $decr
-    null_values: Literal["ignored", "delete", "stored"] = "ignored"
-    long_values: Literal["dropped", "truncated"] = "dropped"  # above 512 bytes
-    flag_raises_event: bool = True  # MSG-email and MSG-dndEmail on /1/upload raise Channel Unsubscribed
-    repeat_raises_event: bool = True  # as does /1/subscribe for who is in that state already
-    event_booleans: Literal["bool", "text"] = "bool"  # the Resubscribed property
-    unknown_partner: Literal["accepted", "refused"] = "accepted"  # GET /v1/connect
-    propagation_seconds: Seconds = 0.0  # until a read shows what an upload wrote
-    event_delay_seconds: Seconds = 0.0  # until an export shows an event
-    profile_cursor_seconds: Seconds = 345_600.0
-    event_cursor_seconds: Seconds = 14_400.0
-    event_cursor_idle_seconds: Seconds = 3_600.0
+    not_found: Literal["null", "404", "fail"] = _told("null", "`profile.json`: who is not there.")
+    shared_email: Literal["first", "last"] = _told("first", "`profile.json?email=`: which of those who share it.")
+    too_many_requests_body: Literal["json", "text"] = _told("json", "Body of a 429.")
+    wrong_passcode_text: str = _told("Invalid Credentials", "Error text of a wrong or expired passcode.")
+    wrong_region_text: str = _told("Account ID is not valid", "Error text of the wrong region.")
+    stale_cursor_status: Literal[200, 400] = _told(400, "HTTP status of `Incorrect Usage`.")
+    future_status: Literal[200, 400] = _told(400, "HTTP status of error 4002, a `to` in the future.")
+    unknown_event: Literal["nobody", "refused"] = _told("nobody", "Queries for an event that was never raised.")
+    empty_upload: Literal["success", "malformed"] = _told("malformed", "Uploads without a record.")
+    large_batch_size: Literal["capped", "refused"] = _told("capped", "A `batch_size` above 5000.")
+    default_batch_size: Annotated[int, Field(ge=1, le=5000)] = _told(10, "The page size when none is asked for.")
+    eventless_profiles: Literal["hidden", "exported"] = _told("hidden", "Profiles without an event in 365 days.")
+    eventless_counts: Literal["refused", "answered"] = _told("refused", "`counts` for a query without `event_name`.")
+    reachable_by_counts: bool = _told(True, "Whether `Reachable By` is an event in that sense.")
+    shows_subscription: bool = _told(False, "Whether reads show `MSG-email` in `profileData`.")
+    has_case_sensitive_addresses: bool = _told(True, "Whether `/1/subscribe` and `?email=` tell spellings apart.")
+    has_case_sensitive_properties: bool = _told(True, "Whether `plan` and `Plan` are two properties.")
+    delete_operator: Literal["applied", "ignored", "stored"] = _told("applied", '`{"$delete": true}` on `/1/upload`.')
+    other_operators: Literal["applied", "ignored", "stored"] = _told("applied", "`$add`, `$remove`, `$set`, `$incr`.")
+    null_values: Literal["ignored", "delete", "stored"] = _told("ignored", "`null` as a property's value.")
+    long_values: Literal["dropped", "truncated"] = _told("dropped", "Values above 512 bytes.")
+    flag_raises_event: bool = _told(True, "Whether `MSG-` flags on `/1/upload` raise `Channel Unsubscribed`.")
+    repeat_raises_event: bool = _told(True, "Whether opting out who is out already raises it again.")
+    event_booleans: Literal["bool", "text"] = _told("bool", "How that event writes `Resubscribed`.")
+    unknown_partner: Literal["accepted", "refused"] = _told("accepted", "`/v1/connect` for an unregistered partner.")
+    propagation_seconds: Seconds = _told(0.0, "Until reads show what an upload wrote.")
+    event_delay_seconds: Seconds = _told(0.0, "Until reads and exports show an event.")
+    profile_cursor_seconds: Seconds = _told(345_600.0, "Lifetime of a cursor over profiles.")
+    event_cursor_seconds: Seconds = _told(14_400.0, "Lifetime of a cursor over events.")
+    event_cursor_idle_seconds: Seconds = _told(3_600.0, "How long such a cursor may be unused.")
 
 
 FAULT_PROFILES = ("none", "mild", "harsh")

@@ -25,10 +25,14 @@ class Uploads:
                 apply_record(self._account, self._faults, record)
 
         answer = self._answer(body, record_error, store, may_fail=not is_dry_run)
-        made = len(self._account.profiles) - before
-        return answer._replace(
-            is_dry_run=is_dry_run, made_profile_count=made, named_by_email_count=_named_by_email(body)
-        )
+        if answer.status != 200:
+            return answer
+        more = {
+            "is_dry_run": is_dry_run,
+            "made_profile_count": len(self._account.profiles) - before,
+            "named_by_email_count": _named_by_email(body),
+        }
+        return answer._replace(counts={**answer.counts, **more})
 
     def subscribe(self, body: object) -> Answer:
         return self._answer(body, subscription_error, lambda record: apply_subscription(self._account, record))

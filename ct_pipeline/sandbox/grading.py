@@ -28,3 +28,8 @@ def grade(truth: Mailbox, status: str, reason: str) -> Grade:
     if status == Status.INVALID and (reason in _SOFT) != (truth.truth_reason in _SOFT):
         return Grade.WRONG
     return Grade.RIGHT
+
+
+def is_dead(truth: Mailbox) -> bool:
+    """Whether no mail will ever reach the address: what may be unsubscribed."""
+    return truth.truth_status is Status.INVALID and truth.truth_reason not in _SOFT

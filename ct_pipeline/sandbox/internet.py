@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from ct_pipeline.sandbox.behaviours import DomainDns
+from ct_pipeline.sandbox.clevertap_account import Access
 from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
 from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
 from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
@@ -83,6 +84,7 @@ class Sandbox:
         clevertap_log_path: Path | None = None,
         faults: Faults | None = None,
         switches: Switches | None = None,
+        access: Access | None = None,
     ) -> None:
         if population is None and domains is None:
             given = read_inhabitants(folder)
@@ -96,6 +98,7 @@ class Sandbox:
                 [*(profiles or ()), *people(residents, profile_count, time.time(), seed)],
                 faults=faults or Faults(seed=seed),
                 switches=switches,
+                access=access,
                 port=clevertap_port,
                 log_path=clevertap_log_path,
             )

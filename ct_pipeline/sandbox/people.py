@@ -34,9 +34,11 @@ OPTED_OUT_RATE = 0.02  # an event says so, and the address is opted out
 CAME_BACK_RATE = 0.004  # opted out and in again
 PROFILE_OPTED_OUT_RATE = 0.005  # their own flag is false; an event says so
 SILENTLY_OPTED_OUT_RATE = 0.003  # their own flag is false, and nothing tells
+PUSH_OPTED_OUT_RATE = 0.005  # the event is about push messages: it says nothing of e-mail
 BOUNCED_RATE = 0.1  # of the mailboxes that are missing: the provider's bounce opted the address out
 EVENTLESS_RATE = 0.001  # imported, and never seen since
 QUIET_RATE = 0.01  # made through the API: Reachable By is all they ever raised
+WORDY_RATE = 0.2  # of the subscription events write "true" for true
 LONGEST_AGO_DAYS = 364
 CAMPAIGNS = 24
 _CUSTOMER_TYPES = ("Gold", "Silver", "Bronze")
@@ -143,7 +145,10 @@ class _Maker:
     def _decide(self, profile: AccountProfile, mailbox: Mailbox) -> None:
         """Whether they, or a bounce, opted out of e-mail before anyone cleaned the list."""
         drawn = self._random.random()
-        if mailbox.behaviour is MailboxBehaviour.MISSING and drawn < BOUNCED_RATE:
+        if self._happens(PUSH_OPTED_OUT_RATE):
+            about = {"Identity": profile.object_ids[0], "Campaign Type": "Push", "Resubscribed": False}
+            profile.raised[CHANNEL_UNSUBSCRIBED] = [Raised(self._ago(), about)]
+        elif mailbox.behaviour is MailboxBehaviour.MISSING and drawn < BOUNCED_RATE:
             profile.is_dnd = True
             reason = f"550 5.1.1 <{profile.email}>: Recipient address rejected: User unknown"
             self._opt_out(profile, "account", {"Type": "bounced", "Reason": reason})
@@ -162,10 +167,18 @@ class _Maker:
         self, profile: AccountProfile, level: str, more: Mapping[str, object] | None = None, *, comes_back: bool = False
     ) -> None:
         at = self._ago()
-        about = {"Identity": profile.email, "Subscription Type": level, **self._pick(self._campaigns)}
-        raised = [Raised(at, {**about, "Resubscribed": False, **(more or {})})]
+        campaign = self._pick(self._campaigns)
+        about = {
+            "Identity": profile.email,
+            "Subscription Type": level,
+            "Campaign ID": campaign["Campaign id"],  # this event spells its properties in another way
+            "Campaign Type": campaign["Campaign type"],
+        }
+        is_wordy = self._happens(WORDY_RATE)
+        raised = [Raised(at, {**about, "Resubscribed": "false" if is_wordy else False, **(more or {})})]
         if comes_back:
-            raised.append(Raised(at + (self._now - at) // 2, {**about, "Resubscribed": True}))
+            back_at = at + (self._now - at) // 2
+            raised.append(Raised(back_at, {**about, "Resubscribed": "true" if is_wordy else True}))
         profile.raised[CHANNEL_UNSUBSCRIBED] = raised
 
     def _moments(self, most: int) -> list[int]:
