@@ -59,6 +59,15 @@ def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     return [by_address[address] for address in addresses if address in by_address]
 
 
+def rules_version() -> str:
+    """The version of today's rules: verdicts of another one wait to be judged again."""
+    return _rules_version(ReplyReader.load())
+
+
+def _rules_version(reader: ReplyReader) -> str:
+    return f"{reader.version}-{JUDGE_VERSION}"
+
+
 class _Bench:
     """Reads recorded replies with today's rules and judges."""
 
@@ -66,7 +75,7 @@ class _Bench:
         self._probe_forbidden = settings.probe_forbidden
         self._reader = ReplyReader.load()
         self._providers: Providers = load_providers()
-        self.rules_version = f"{self._reader.version}-{JUDGE_VERSION}"
+        self.rules_version = _rules_version(self._reader)
 
     def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
         now = datetime.now(UTC)
