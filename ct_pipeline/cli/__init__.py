@@ -4,12 +4,16 @@ from typing import Annotated
 
 import typer
 
+from ct_pipeline.cli.approve import EXAMPLES as APPROVE_EXAMPLES
+from ct_pipeline.cli.approve import approve
 from ct_pipeline.cli.check import EXAMPLES as CHECK_EXAMPLES
 from ct_pipeline.cli.check import check
 from ct_pipeline.cli.db import db
 from ct_pipeline.cli.demo import demo
 from ct_pipeline.cli.dev import dev
 from ct_pipeline.cli.doctor import doctor
+from ct_pipeline.cli.plan import EXAMPLES as PLAN_EXAMPLES
+from ct_pipeline.cli.plan import plan
 from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
 from ct_pipeline.cli.pull import pull
 from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
@@ -48,6 +52,8 @@ app.command()(demo)
 app.command(epilog=CHECK_EXAMPLES)(check)
 app.command(epilog=PULL_EXAMPLES)(pull)
 app.command(epilog=VERIFY_EXAMPLES)(verify)
+app.command(epilog=PLAN_EXAMPLES)(plan)
+app.command(epilog=APPROVE_EXAMPLES)(approve)
 app.command()(dev)
 app.command()(doctor)
 app.command(epilog=SANDBOX_EXAMPLES)(sandbox)

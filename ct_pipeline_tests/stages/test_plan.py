@@ -293,8 +293,8 @@ def test_only_differences_are_appended(world: World) -> None:
         "1": {"EV Reason": "accepted"},
         "3": {"EV Status": "invalid", "EV Reason": "mailbox_not_found"},
     }
-    (prior,) = world.conn.execute("select prior_properties from ledger.changes where identifier = '1'").fetchone() or ()
-    assert prior == {"EV Reason": "greylisted"}
+    prior = world.conn.execute("select prior_properties from ledger.changes where identifier = '1'").fetchone()
+    assert prior == ({"EV Reason": "greylisted"},)
     assert summary.property_change_count == 2
 
 
