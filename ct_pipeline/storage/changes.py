@@ -91,6 +91,11 @@ def take_batch(conn: psycopg.Connection, batch_id: int, now: datetime) -> bool:
     return cursor.rowcount == 1
 
 
+def changes_of(conn: psycopg.Connection, batch_id: int) -> list[Change]:
+    """All changes of a batch, in their order."""
+    return _changes(conn, "where batch_id = %(batch_id)s order by change_id", {"batch_id": batch_id})
+
+
 def open_changes(conn: psycopg.Connection, batch_id: int) -> list[Change]:
     """The changes of a batch that have no receipt, in their order."""
     return _changes(

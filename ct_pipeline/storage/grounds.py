@@ -4,6 +4,7 @@ Between plan and push days may pass: an address may have been verified again, a 
 whoever was to be unsubscribed may be so already.
 """
 
+from datetime import datetime
 from typing import LiteralString, NamedTuple
 
 import psycopg
@@ -12,24 +13,26 @@ from ct_pipeline.vocabulary import ChangeKind
 
 
 class LostGround(NamedTuple):
-    """A change that must not be sent. ``attempt_count``: how often it was sent before, without an answer."""
+    """A change that must not be sent. ``sent_at``: when it was sent before without an answer, if it was."""
 
     change_id: int
-    attempt_count: int
+    sent_at: datetime | None
     why: str
 
 
 def lost_grounds(conn: psycopg.Connection, batch_id: int, kind: ChangeKind) -> list[LostGround]:
     """The changes of a batch that have no receipt and whose grounds are gone, with why in words."""
-    rows = conn.execute(_QUERIES[kind], {"batch_id": batch_id}).fetchall()
+    rows = conn.execute(_QUERIES[kind].replace("{sent_at}", _SENT_AT), {"batch_id": batch_id}).fetchall()
     return [LostGround(*row) for row in rows]
 
 
+_SENT_AT: LiteralString = "coalesce(c.intended_at, c.earlier_intended_at[cardinality(c.earlier_intended_at)])"
+
 # An unsubscribe that was sent without an answer is withdrawn only for what makes sending it again wrong.
 _UNSUBSCRIBE: LiteralString = """
-select change_id, attempt_count, why
+select change_id, sent_at, why
 from (
-    select c.change_id, c.attempt_count,
+    select c.change_id, {sent_at} as sent_at,
            case when v.address_id is null then 'the address has no verdict any more'
                 when v.status <> 'invalid' or v.bounce_type <> 'hard' or v.reason <> c.reason
                     then format('the verdict is now %%s (%%s)', v.status, v.reason)
@@ -37,7 +40,7 @@ from (
                                  where p.project = c.project and p.raw_email = c.raw_email
                                    and p.address_id = c.address_id)
                     then 'no profile holds the address in this spelling any more'
-                when c.attempt_count > 0 then null
+                when {sent_at} is not null then null
                 when u.address_id is not null then 'new evidence on the address is not judged yet'
                 when exists (select from ledger.changes o left join ledger.receipts r using (change_id)
                              where o.project = c.project and o.raw_email = c.raw_email and o.kind = 'resubscribe'
@@ -58,7 +61,7 @@ where why is not null order by change_id
 """
 
 _RESUBSCRIBE: LiteralString = """
-select c.change_id, c.attempt_count, format('batch %%s has unsubscribed the address again', min(o.batch_id))
+select c.change_id, {sent_at}, format('batch %%s has unsubscribed the address again', min(o.batch_id))
 from ledger.changes c
 left join ledger.receipts mine on mine.change_id = c.change_id
 join ledger.changes o on o.project = c.project and o.raw_email = c.raw_email and o.kind = 'unsubscribe'
@@ -70,12 +73,12 @@ group by c.change_id order by c.change_id
 # Properties that were sent without an answer are sent again, whatever the verdict says now: only then is it known what
 # CleverTap holds, and the next plan mends it.
 _SET_PROPERTIES: LiteralString = """
-select change_id, attempt_count, why
+select change_id, sent_at, why
 from (
-    select c.change_id, c.attempt_count,
+    select c.change_id, {sent_at} as sent_at,
            case when p.profile_id is null or (p.identifier_kind, p.identifier) <> (c.identifier_kind, c.identifier)
                     then 'the profile is not known by this identifier any more'
-                when c.attempt_count > 0 or b.undoes_batch_id is not null then null
+                when {sent_at} is not null or b.undoes_batch_id is not null then null
                 when c.address_id is not null and p.address_id is distinct from c.address_id
                     then 'the profile has another address now'
                 when c.status <> '' and (v.status, v.reason) is distinct from (c.status, c.reason)

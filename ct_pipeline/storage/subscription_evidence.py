@@ -32,12 +32,12 @@ def subscription_evidence(
             identifier = Identifier(IdentifierKind(kind or IdentifierKind.OBJECT_ID), value)  # some name nobody
             events[raw_email].append(SubscriptionEvent(at, is_resubscribe, identifier, level))
         sendings: defaultdict[str, list[Sending]] = defaultdict(list)
-        for raw_email, kind, intended_at, answered_at in conn.execute(_SENDINGS, parameters):
-            sendings[raw_email].append(Sending(kind == ChangeKind.RESUBSCRIBE, intended_at, answered_at))
+        for raw_email, kind, intended_at, answered_at, sent_as in conn.execute(_SENDINGS, parameters):
+            sendings[raw_email].append(Sending(kind == ChangeKind.RESUBSCRIBE, intended_at, answered_at, sent_as))
         holders: defaultdict[str, list[AddressHolder]] = defaultdict(list)
-        for raw_email, kind, value, event_count, event_at in conn.execute(_HOLDERS, parameters):
+        for raw_email, kind, value, event_count, event_at, held_as in conn.execute(_HOLDERS, parameters):
             identifier = Identifier(IdentifierKind(kind), value)
-            holders[raw_email].append(AddressHolder(identifier, event_count, event_at))
+            holders[raw_email].append(AddressHolder(identifier, event_count, event_at, held_as))
         drop_stages(conn, ["wanted"])
     return {
         raw_email: SubscriptionEvidence(events[raw_email], sendings[raw_email], holders[raw_email])
@@ -60,7 +60,7 @@ where e.project = %(project)s
 # A change that was refused changed nothing; one without an answer, withdrawn later or not, may have. One that is only
 # counted as processed, because its answer never came, bears the time of its intent on the receipt.
 _SENDINGS: LiteralString = """
-select w.raw_email, c.kind, sent.intended_at, sent.answered_at
+select w.raw_email, c.kind, sent.intended_at, sent.answered_at, c.raw_email
 from wanted w
 join ledger.changes c on c.address_id = w.address_id and c.kind in ('unsubscribe', 'resubscribe')
 left join ledger.receipts r using (change_id)
@@ -74,7 +74,8 @@ where c.project = %(project)s
 """
 
 _HOLDERS: LiteralString = """
-select w.raw_email, p.identifier_kind, p.identifier, p.unsubscribe_event_count, p.unsubscribe_event_at
+select w.raw_email, p.identifier_kind, p.identifier, p.unsubscribe_event_count, p.unsubscribe_event_at,
+       p.raw_email
 from wanted w join ledger.profiles p using (address_id)
 where p.project = %(project)s
 """

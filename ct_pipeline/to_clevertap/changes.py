@@ -62,6 +62,7 @@ class Sending:
     is_resubscribe: bool
     intended_at: datetime
     answered_at: datetime | None  # None: the answer never came
+    raw_email: str = ""  # the spelling that it named
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class AddressHolder:
     identifier: Identifier
     unsubscribe_event_count: int = 0
     unsubscribe_event_at: datetime | None = None  # of the last
+    raw_email: str = ""  # the spelling that it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,14 @@ class Batch:
     done_at: datetime | None
     read_back: str
     outcomes: Mapping[Outcome, int] = field(default_factory=dict[Outcome, int])
+
+
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """A change of the batch to undo, and what became of it."""
+
+    change: Change
+    outcome: Outcome | None  # None: it has no receipt
+    is_undone: bool = False  # by a change that CleverTap took, or that is still to be sent
+    later_batch_id: int | None = None  # that has unsubscribed the address again
+    held_properties: Mapping[str, object] | None = None  # that the profile is believed to hold; None: it is gone

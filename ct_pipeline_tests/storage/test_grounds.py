@@ -58,7 +58,7 @@ def test_an_unsubscribe_whose_verdict_changed_is_not_sent(
         send(conn, batch_id, answer=False)
     set_verdict(conn, address_id_of(conn, ANN), status, reason)
     (lost,) = lost_grounds(conn, batch_id, ChangeKind.UNSUBSCRIBE)
-    assert (lost.why, lost.attempt_count) == (why, int(was_sent))
+    assert (lost.why, lost.sent_at) == (why, NOON if was_sent else None)
 
 
 def test_an_unsubscribe_in_a_spelling_that_nobody_holds_is_not_sent(conn: psycopg.Connection, ann: int) -> None:

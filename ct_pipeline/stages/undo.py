@@ -1,0 +1,185 @@
+"""Undo a batch: whoever was subscribed is so again, properties are what they were. Never against the user's word."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import psycopg
+
+from ct_pipeline.clevertap.client import client_of
+from ct_pipeline.clevertap.connection import connection_of
+from ct_pipeline.errors import CtPipelineError, ExportError
+from ct_pipeline.settings import Settings
+from ct_pipeline.stages.push import applies, project_of
+from ct_pipeline.stages.push_clerk import Clerk
+from ct_pipeline.stages.push_grounds import addresses_of
+from ct_pipeline.stages.push_run import PushRun
+from ct_pipeline.stages.refresh_opt_outs import refresh_opt_outs
+from ct_pipeline.storage.batches import batch
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.push_lock import push_lock
+from ct_pipeline.storage.subscription_evidence import subscription_evidence
+from ct_pipeline.storage.undo import add_undo_batch, open_undo_batches, undoables, withdraw_unsent
+from ct_pipeline.to_clevertap.changes import Batch, Change
+from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
+from ct_pipeline.to_clevertap.undo import UndoDecision, undo_properties, undo_unsubscribes, unseen_share
+from ct_pipeline.vocabulary import BatchState, ChangeKind
+
+UNDO_OF_UNDO = "an undo cannot be undone: plan again, and push"
+STOPPED_BY_UNDO = "the batch was undone before this change was sent"
+VISIBLE_SHARE = 0.5
+
+
+@dataclass(slots=True)
+class UndoSummary:
+    """What an undo restored, or in a preview would restore; counts are of changes.
+
+    ``stopped_because`` is empty when all of it is done; calling the undo again goes on where it ended.
+    """
+
+    batch_id: int
+    kind: ChangeKind
+    preview: bool
+    restorable_count: int = 0  # found to be restorable, this time
+    restored_count: int = 0
+    rejected_count: int = 0
+    left_alone: Counter[str] = field(default_factory=Counter[str])  # why → how many
+    withdrawn_count: int = 0  # of the batch, never sent, and now never to be
+    undo_batch_ids: list[int] = field(default_factory=list[int])
+    doubts: list[str] = field(default_factory=list[str])  # what to know before relying on it
+    read_back: list[str] = field(default_factory=list[str])
+    stopped_because: str = ""
+    seconds: float = 0.0
+
+
+def undo_batch(
+    settings: Settings, batch_id: int, *, include_unknown: bool = False, apply: bool | None = None, by: str = ""
+) -> UndoSummary:
+    """Undo what CleverTap has taken of a batch, as far as that is right, by a batch with intents and receipts.
+
+    First the opt-outs of a year are read afresh. Resubscribed is who was known as subscribed and has not opted out by
+    themselves, before us or after; properties go back to what they were, unless somebody wrote them since. Of a batch
+    that is only partly sent, the rest is withdrawn. A second undo of the same batch goes on with the first, and does
+    nothing twice.
+
+    Args:
+        include_unknown: resubscribe also those of whom nothing is known. Needs a look at the batch's reason first.
+        apply: True writes, False only tells; None: as CT_EXPORT_MODE says.
+        by: who asked for it; stays with the batch.
+
+    Raises:
+        ExportError: no such batch, one that has sent nothing, or one that is an undo itself.
+        PushHeldError: another process pushes to this project.
+        SettingsError: a setting that the connection needs is missing.
+        LedgerUnavailableError, CleverTapRefusedError, CleverTapUnavailableError: before anything was written.
+    """
+    started = time.monotonic()
+    project = project_of(settings)
+    connection_of(settings)
+    with open_ledger(settings) as conn:
+        undone = _undoable_batch(conn, project, batch_id)
+        summary = UndoSummary(batch_id, undone.kind, preview=not applies(settings, apply))
+        if summary.preview:
+            asyncio.run(_preview(settings, conn, undone, include_unknown, summary))
+        else:
+            with push_lock(conn, project):
+                asyncio.run(_undo(settings, conn, undone, include_unknown, by, summary))
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _undoable_batch(conn: psycopg.Connection, project: str, batch_id: int) -> Batch:
+    found = batch(conn, batch_id)
+    if found is None or found.project != project:
+        raise ExportError(f"There is no batch {batch_id} of the project {project}.")
+    if found.undoes_batch_id is not None or found.kind is ChangeKind.RESUBSCRIBE:
+        raise ExportError(f"Batch {batch_id} undoes batch {found.undoes_batch_id}; {UNDO_OF_UNDO}.")
+    if found.state not in (BatchState.SENDING, BatchState.DONE):
+        raise ExportError(f"Batch {batch_id} is {found.state}: nothing of it has been sent, so nothing can be undone.")
+    return found
+
+
+async def _preview(
+    settings: Settings, conn: psycopg.Connection, undone: Batch, include_unknown: bool, summary: UndoSummary
+) -> None:
+    async with Clerk(settings, conn) as clerk:
+        if undone.kind is ChangeKind.UNSUBSCRIBE:
+            async with client_of(settings) as reader:
+                await refresh_opt_outs(settings, clerk, reader, undone.project)
+        decision = await clerk.do(_decide, undone, include_unknown)
+    _tell(decision, summary)
+
+
+async def _undo(
+    settings: Settings,
+    conn: psycopg.Connection,
+    undone: Batch,
+    include_unknown: bool,
+    by: str,
+    summary: UndoSummary,
+) -> None:
+    pushed = PushSummary(undone.project, preview=False)
+    restored: list[PushedBatch] = []
+    async with Clerk(settings, conn) as clerk, PushRun(settings, clerk, pushed, restored.append) as run:
+        summary.withdrawn_count = await clerk.do(withdraw_unsent, undone.batch_id, STOPPED_BY_UNDO, _now())
+        # What was sent without an answer is sent once more: only what CleverTap is known to have taken can be undone.
+        await run.push([undone.kind], [undone.batch_id])
+        restored.clear()
+        if not pushed.stopped_because:
+            try:
+                await _restore(clerk, run, undone, include_unknown, by, summary)
+            except CtPipelineError as error:
+                run.stop(str(error))
+    summary.restored_count = sum(one.processed_count for one in restored)
+    summary.rejected_count = sum(one.rejected_count for one in restored)
+    for one in restored:
+        if one.withdrawn_count:
+            summary.left_alone += pushed.withdrawals
+    summary.read_back = [f"Batch {one.batch_id}: {one.read_back}" for one in restored if one.read_back]
+    summary.stopped_because = pushed.stopped_because
+
+
+async def _restore(
+    clerk: Clerk, run: PushRun, undone: Batch, include_unknown: bool, by: str, summary: UndoSummary
+) -> None:
+    if undone.kind is ChangeKind.UNSUBSCRIBE:
+        await run.refresh_opt_outs()
+    decision = await clerk.do(_decide, undone, include_unknown)
+    _tell(decision, summary)
+    if decision.restore:
+        await clerk.do(add_undo_batch, undone, decision.restore, by, _now())
+    summary.undo_batch_ids = await clerk.do(open_undo_batches, undone.batch_id)
+    if summary.undo_batch_ids:
+        kind = ChangeKind.RESUBSCRIBE if undone.kind is ChangeKind.UNSUBSCRIBE else undone.kind
+        await run.push([kind], summary.undo_batch_ids)
+
+
+def _decide(conn: psycopg.Connection, undone: Batch, include_unknown: bool) -> UndoDecision:
+    found = undoables(conn, undone)
+    if undone.kind is ChangeKind.SET_PROPERTIES:
+        return undo_properties(found)
+    evidence = subscription_evidence(conn, undone.project, addresses_of(one.change for one in found))
+    decision = undo_unsubscribes(found, evidence, include_unknown=include_unknown)
+    _note_lag(decision.restore, unseen_share(decision.restore, evidence), decision)
+    return decision
+
+
+def _note_lag(restore: Sequence[Change], unseen: float, decision: UndoDecision) -> None:
+    if restore and unseen > 1 - VISIBLE_SHARE:
+        decision.doubts.append(
+            f"Of {unseen:.0%} of these unsubscribes CleverTap shows no event yet. Its events may lag behind: an "
+            "opt-out that is as new as they are would not be seen. In doubt, undo later."
+        )
+
+
+def _tell(decision: UndoDecision, summary: UndoSummary) -> None:
+    summary.restorable_count = len(decision.restore)
+    summary.left_alone = Counter(decision.left_alone)
+    summary.doubts = list(decision.doubts)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
