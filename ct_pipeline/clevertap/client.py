@@ -169,11 +169,15 @@ class CleverTap:
         An answer "processed" does not prove that every property was stored. An unknown identifier makes a new profile.
         """
         sent = upload_records(records)
+        if not sent:
+            return []
         return await self._ask(calls.upload(sent), lambda payload: match_answers(sent, payload))
 
     async def subscribe(self, changes: Sequence[SubscriptionRecord]) -> list[RecordAnswer]:
         """Unsubscribe or resubscribe up to 1000 addresses; an answer for each, in their order."""
         sent = subscription_records(changes)
+        if not sent:
+            return []
         return await self._ask(calls.subscribe(sent), lambda payload: match_answers(sent, payload))
 
     async def _pages(

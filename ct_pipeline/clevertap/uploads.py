@@ -36,7 +36,7 @@ def upload_records(records: Sequence[PropertyRecord]) -> list[dict[str, object]]
     """What ``d`` of an upload holds. Email and identity are never among the properties: they could merge profiles.
 
     Raises:
-        ValueError: more than 1000 records, or none; or a property that names who a profile is.
+        ValueError: more than 1000 records, or a property that names who a profile is.
     """
     _check_count(len(records))
     for record in records:
@@ -56,7 +56,7 @@ def subscription_records(records: Sequence[SubscriptionRecord]) -> list[dict[str
     """What ``d`` of a subscribe call holds. The status word is "Resubscribe", not "Subscribe".
 
     Raises:
-        ValueError: more than 1000 records, or none.
+        ValueError: more than 1000 records.
     """
     _check_count(len(records))
     return [
@@ -139,5 +139,5 @@ def _code(item: object) -> int | None:
 
 
 def _check_count(count: int) -> None:
-    if not 1 <= count <= MAX_RECORDS:
-        raise ValueError(f"{count} records in one call; 1 to {MAX_RECORDS} are possible")
+    if count > MAX_RECORDS:
+        raise ValueError(f"{count} records in one call; at most {MAX_RECORDS} are possible")

@@ -204,6 +204,15 @@ def test_more_than_a_thousand_records_or_who_a_profile_is_are_never_sent() -> No
         ask([SUCCESS], lambda client: client.upload([PropertyRecord(MIRA, {"Email": "mira@example.net"})]))
 
 
+def test_nothing_to_write_is_no_call() -> None:
+    for answers, api in (
+        ask([SUCCESS], lambda client: client.upload([])),
+        ask([SUCCESS], lambda client: client.subscribe([])),
+    ):
+        assert answers == []
+        assert api.requests == []
+
+
 # -- subscriptions
 
 
