@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,43 +29,46 @@ def read_account_file(path: Path) -> list[AccountProfile]:
     """
     try:
         rows = _json_rows(path) if path.suffix == ".json" else _csv_rows(path)
-        profiles = []
-        for number, row in enumerate(rows, start=1):
-            try:
-                profiles.append(_profile(row))
-            except (ValueError, TypeError, AttributeError) as error:
-                raise SettingsError(f"{path}, profile {number}: {error}") from None
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    profiles = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            profiles.append(_profile(row if path.suffix == ".json" else _typed(row)))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise SettingsError(f"{path}, profile {number}: {error}") from None
     return profiles
 
 
 def _json_rows(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SettingsError(f"{path}: no JSON: {error}") from None
+    rows = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(rows, list):
-        raise SettingsError(f"{path}: an array of profiles is expected")
+        raise ValueError("an array of profiles is expected")  # noqa: TRY004 as of what is no JSON
     return rows
 
 
-def _csv_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def _csv_rows(path: Path) -> list[Mapping[str, Any]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            known: dict[str, Any] = {"properties": {}}
-            for column, cell in row.items():
-                if not cell:
-                    continue
-                if column in LIST_FIELDS:
-                    known[column] = cell.split()
-                elif column in FLAGS:
-                    known[column] = _truth(column, cell)
-                elif column in TEXTS:
-                    known[column] = cell
-                else:
-                    known["properties"][column] = cell
-            yield known
+        return list(csv.DictReader(file))
+
+
+def _typed(row: Mapping[str, str]) -> Mapping[str, Any]:
+    """A row of CSV with the types that JSON has."""
+    fields: dict[str, Any] = {"properties": {}}
+    for column, cell in row.items():
+        if not cell:
+            continue
+        if column in LIST_FIELDS:
+            fields[column] = cell.split()
+        elif column in FLAGS:
+            fields[column] = _truth(column, cell)
+        elif column in TEXTS:
+            fields[column] = cell
+        else:
+            fields["properties"][column] = cell
+    return fields
 
 
 def _profile(row: Mapping[str, Any]) -> AccountProfile:
@@ -74,6 +77,9 @@ def _profile(row: Mapping[str, Any]) -> AccountProfile:
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no field of a profile; one of {', '.join(sorted(known))}")
     fields: dict[str, Any] = {name: tuple(value) if name in LIST_FIELDS else value for name, value in row.items()}
+    for name in ("identity", "email", "name", "mailbox"):
+        if not isinstance(row.get(name), str | None):
+            raise ValueError(f"{name} is {row[name]!r}; text is expected")  # noqa: TRY004
     if isinstance(row.get("events"), Mapping):
         fields["events"] = {name: [_moment(moment) for moment in moments] for name, moments in row["events"].items()}
     return AccountProfile(**fields)

@@ -22,7 +22,7 @@ from ct_pipeline.sandbox.clevertap_api import ClevertapApi, Request
 from ct_pipeline.sandbox.clevertap_control import Control
 
 ADDRESS = "127.77.0.2"
-ENDS_WITHIN_SECONDS = 2
+ENDS_WITHIN_SECONDS = 1
 
 
 class ClevertapServer:
@@ -68,6 +68,7 @@ class ClevertapServer:
         if self._server is None or self._serving is None:
             return
         self._server.should_exit = True
+        self._server.shall_end.set()
         await asyncio.gather(self._serving, return_exceptions=True)
         logging.getLogger("uvicorn.error").removeFilter(_is_news)
         self._server = self._serving = None
@@ -81,11 +82,15 @@ def _is_news(record: logging.LogRecord) -> bool:
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.is_up = asyncio.Event()
+        self.is_up, self.shall_end = asyncio.Event(), asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.is_up.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn's looks ten times a second whether it is over."""
+        await self.shall_end.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

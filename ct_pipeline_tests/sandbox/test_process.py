@@ -7,10 +7,11 @@ import smtplib
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.internet import Sandbox
+from ct_pipeline.sandbox.internet import Sandbox, sandbox_mailboxes
 from ct_pipeline.sandbox.population import Inhabitants, Mailbox, MailDomain, MailHost, write_inhabitants
 from ct_pipeline.sandbox.process import SandboxProcess
 from ct_pipeline.settings import load_settings
@@ -99,3 +100,59 @@ def test_the_command_ends_on_interrupt_with_a_summary(tiny):
 
 def wait_readable(descriptor: int, seconds: float) -> bool:
     return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+def test_a_clevertap_account_runs_beside_the_mail_world(tiny, tmp_path, monkeypatch):
+    profiles = tmp_path / "profiles.json"
+    profiles.write_text('[{"identity": "cust-1", "email": "anna@acme.test", "events": {"App Launched": [1790000000]}}]')
+    with SandboxProcess(
+        log_path=tmp_path / "log.jsonl",
+        folder=tiny,
+        profile_file=profiles,
+        clevertap_log_path=tmp_path / "calls.jsonl",
+        settings={"not_found": "404", "wrong_passcode_text": "no"},
+    ) as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        settings = load_settings()
+        assert settings.passcode is not None
+        headers = {
+            "X-CleverTap-Account-Id": settings.project_id,
+            "X-CleverTap-Passcode": settings.passcode.get_secret_value(),
+        }
+        with httpx.Client(base_url=settings.base_url, headers=headers) as client:
+            assert client.get("/1/profile.json?identity=cust-1").json()["record"]["email"] == "anna@acme.test"
+            assert client.get("/1/profile.json?identity=cust-2").status_code == 404
+        assert sandbox.clevertap.opt_out(identity="cust-1") == 1
+        assert sandbox.clevertap.state()[0]["is_reachable"] is False
+        assert [request.status for request in sandbox.clevertap.requests] == [200, 404]
+    assert settings.timezone == "Asia/Kolkata"
+    assert len((tmp_path / "calls.jsonl").read_text().splitlines()) == 2
+
+
+def test_profiles_of_the_population_and_of_its_crowd(tiny, tmp_path):
+    with SandboxProcess(log_path=tmp_path / "log.jsonl", folder=tiny, profile_count=300, seed=2) as sandbox:
+        mailboxes = {profile["mailbox"] for profile in sandbox.clevertap.state()} - {None}
+    assert mailboxes <= {mailbox.address for mailbox in sandbox_mailboxes(300, tiny, seed=2)}
+    assert len(mailboxes) > 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"server_errors": 7}, "server_errors: Input should be less than or equal to 1"),
+        ({"banana": 1}, "banana: no fault and no switch of the simulator"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(tiny, tmp_path, settings, fault):
+    process = SandboxProcess(log_path=tmp_path / "log.jsonl", folder=tiny, profile_count=5, settings=settings)
+    with pytest.raises(SettingsError, match=fault):
+        process.start()
+
+
+def test_a_taken_port_of_the_account_is_told(tiny, tmp_path):
+    with Sandbox(folder=tiny, smtp_port=0, dns_port=0, profile_count=5).run_in_thread() as first:
+        port = int(first.clevertap.base_url.rpartition(":")[2])
+        process = SandboxProcess(log_path=tmp_path / "log", folder=tiny, profile_count=5, clevertap_port=port)
+        with pytest.raises(SettingsError, match=f"--clevertap-port {port}"):
+            process.start()
