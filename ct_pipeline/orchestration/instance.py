@@ -20,6 +20,11 @@ SOURCE_DIR = Path(ct_pipeline.__file__).parent.parent  # where the package can b
 IN_PROCESS_FILE = "in_process.yaml"
 VERIFIER_TAG = "ct_pipeline/verifier"  # on runs of the job `verify`
 
+# Pools: however they are launched, two runs that read from CleverTap never run at once, since its three calls in flight
+# are counted per project; nor two that plan, push or undo, since each works on what the other has left.
+CLEVERTAP_READS = "clevertap_reads"
+EXPORT = "export"
+
 # Verifier runs may last days, so they leave room for intake and judging.
 MAX_RUNS = 4
 MAX_VERIFIER_RUNS = 2
@@ -90,7 +95,9 @@ def _instance_configuration() -> dict[str, object]:
             "runs": {
                 "max_concurrent_runs": MAX_RUNS,
                 "tag_concurrency_limits": [{"key": VERIFIER_TAG, "limit": MAX_VERIFIER_RUNS}],
-            }
+            },
+            # By run: a step that waits for a slot would ask the database again and again.
+            "pools": {"granularity": "run", "default_limit": 1},
         },
         "run_monitoring": {
             "enabled": True,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from ct_pipeline.orchestration.jobs import ASSETS_OF_JOB
 from ct_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, lanes
 
 PARTITION_TAG = "dagster/partition"
@@ -19,9 +20,19 @@ _UNFINISHED = [
 ]
 
 
-def is_under_way(instance: dg.DagsterInstance, asset: str) -> bool:
-    """Whether a queued or running run materializes ``asset``."""
-    return bool(_unfinished_runs(instance, asset))
+def is_under_way(instance: dg.DagsterInstance, *assets: str) -> bool:
+    """Whether a queued or running run materializes one of ``assets``."""
+    return bool(_unfinished_runs(instance, *assets))
+
+
+def is_job_under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of ``job`` is queued or running."""
+    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1))
+
+
+def partitions_under_way(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    """Partitions of ``asset`` that queued or running runs, of one partition each, materialize."""
+    return {run.tags[PARTITION_TAG] for run in _unfinished_runs(instance, asset) if PARTITION_TAG in run.tags}
 
 
 def lanes_under_way(instance: dg.DagsterInstance) -> set[str]:
@@ -49,26 +60,23 @@ def resting_until(instance: dg.DagsterInstance, job: str) -> datetime | None:
     return ended_at + min(FIRST_REST * 2 ** (failed - 1), LONGEST_REST)
 
 
-def _unfinished_runs(instance: dg.DagsterInstance, asset: str) -> list[dg.DagsterRun]:
-    key = dg.AssetKey(asset)
+def rests(instance: dg.DagsterInstance, job: str, now: datetime) -> bool:
+    """Whether ``job`` has failed a short time ago: what fails for a reason of its own would fail at every tick."""
+    until = resting_until(instance, job)
+    return until is not None and now < until
+
+
+def _unfinished_runs(instance: dg.DagsterInstance, *assets: str) -> list[dg.DagsterRun]:
+    keys = {dg.AssetKey(asset) for asset in assets}
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    return [run for run in runs if key in _assets_of(run)]
+    return [run for run in runs if keys & _assets_of(run)]
 
 
 def _assets_of(run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
     if run.asset_selection:
         return frozenset(run.asset_selection)
     # A named job launched whole carries no selection of its own.
-    return frozenset(dg.AssetKey(name) for name in _ASSETS_OF_JOB.get(run.job_name, ()))
-
-
-_ASSETS_OF_JOB = {
-    "intake": ("contact_files", "normalized_emails", "domain_facts"),
-    "domains": ("domain_facts",),
-    "verify": ("mailbox_probes", "catch_all_facts"),
-    "judge": ("email_verdicts",),
-    "lists": ("verified_list_files",),
-}
+    return frozenset(dg.AssetKey(name) for name in ASSETS_OF_JOB.get(run.job_name, ()))
 
 
 def _lanes_of(run: dg.DagsterRun) -> set[str]:

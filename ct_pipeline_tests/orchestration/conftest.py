@@ -6,7 +6,9 @@ import dagster as dg
 import pytest
 
 from ct_pipeline.orchestration.instance import dagster_instance
-from ct_pipeline.settings import Settings
+from ct_pipeline.settings import Settings, load_settings
+
+PASSCODE = "unsaid-passcode-4711"
 
 
 @pytest.fixture
@@ -17,6 +19,15 @@ def settings(settings_for_tests: Settings, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setenv("CT_DATABASE_URL", settings_for_tests.database_url.get_secret_value())
     settings_for_tests.inbox_dir.mkdir()
     return settings_for_tests
+
+
+@pytest.fixture
+def connected(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """``settings`` with a CleverTap project, of which nobody answers."""
+    monkeypatch.setenv("CT_PROJECT_ID", "TEST-PRO-JECT")
+    monkeypatch.setenv("CT_PASSCODE", PASSCODE)
+    monkeypatch.setenv("CT_BASE_URL", "http://127.0.0.1:1")
+    return load_settings()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What Dagster shows, and what it costs to look at it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,12 @@ import dagster as dg
 import yaml
 
 from ct_pipeline.definitions import defs
+from ct_pipeline.orchestration.partitions import days_of
+from ct_pipeline.settings import load_settings
 
 WAY_OF_THE_DATA = [
+    "raw_profiles",
+    "audience_profiles",
     "contact_files",
     "normalized_emails",
     "domain_facts",
@@ -17,6 +22,9 @@ WAY_OF_THE_DATA = [
     "catch_all_facts",
     "email_verdicts",
     "verified_list_files",
+    "export_batches",
+    "clevertap_unsubscribes",
+    "clevertap_properties",
 ]
 
 
@@ -38,13 +46,35 @@ def test_no_asset_precedes_what_it_depends_on() -> None:
             assert WAY_OF_THE_DATA.index(parent.to_user_string()) < WAY_OF_THE_DATA.index(name)
 
 
-def test_every_asset_job_and_sensor_says_what_it_does() -> None:
+def test_every_asset_job_schedule_and_sensor_says_what_it_does() -> None:
     graph = defs.resolve_asset_graph()
     assert all(graph.get(dg.AssetKey(name)).description for name in WAY_OF_THE_DATA)
     assert all(sensor.description for sensor in defs.sensors or ())
+    assert [schedule.description for schedule in defs.schedules or () if isinstance(schedule, dg.ScheduleDefinition)]
     names = {job.name for job in defs.jobs or ()}
-    assert {"intake", "verify", "judge"} <= names
+    assert {"intake", "pull_day", "pull_audience", "verify", "judge", "plan", "push", "undo_batch"} <= names
     assert all(defs.resolve_job_def(name).description for name in names)
+
+
+def test_wrong_settings_leave_the_ui_open_and_are_told_there() -> None:
+    code = """
+import dagster as dg
+from ct_pipeline.definitions import defs
+dg.Definitions.validate_loadable(defs)
+print(defs.resolve_asset_graph().get(dg.AssetKey("raw_profiles")).description)
+"""
+    wrong = os.environ | {"CT_TIMEZONE": "Mars/Olympus", "CT_FIRST_DAY": "soon"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=wrong)
+    assert "CT_TIMEZONE is 'Mars/Olympus'" in found.stdout
+    assert "CT_FIRST_DAY is 'soon'" in found.stdout
+
+
+def test_days_are_those_of_the_project() -> None:
+    settings = load_settings(timezone="Pacific/Auckland", first_day="2026-09-25")
+    days = days_of(settings)
+    assert days.get_first_partition_key() == "2026-09-25"
+    window = days.time_window_for_partition_key("2026-09-27")  # the clocks go forward
+    assert window.end.timestamp() - window.start.timestamp() == 23 * 3600
 
 
 def test_workspace_names_the_definitions() -> None:

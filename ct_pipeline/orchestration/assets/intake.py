@@ -8,6 +8,7 @@ import dagster as dg
 from ct_pipeline.errors import ContactFileError
 from ct_pipeline.from_clevertap.contact_files import SetAsideRow
 from ct_pipeline.orchestration import partitions
+from ct_pipeline.orchestration.assets.profiles import audience_profiles, raw_profiles
 from ct_pipeline.orchestration.groups import INTAKE
 from ct_pipeline.orchestration.metadata import count_table
 from ct_pipeline.orchestration.resources import Deployment
@@ -39,7 +40,7 @@ def contact_files(context: dg.AssetExecutionContext, deployment: Deployment) -> 
 
 @dg.asset(
     group_name=INTAKE,
-    deps=[contact_files],
+    deps=[raw_profiles, audience_profiles, contact_files],
     kinds={"polars", "postgres"},
     description="Every address that was taken in, in one comparable spelling, and who holds it.",
 )
@@ -50,6 +51,8 @@ def normalized_emails(deployment: Deployment) -> dg.MaterializeResult:
             "pull_count": summary.pull_count,
             "row_count": summary.row_count,
             "new_address_count": summary.new_address_count,
+            "new_profile_count": summary.new_profile_count,
+            "new_subscription_event_count": summary.new_subscription_event_count,
             "unusable_count": sum(summary.unusable.values()),
             "unusable": count_table("reason", summary.unusable),
         }

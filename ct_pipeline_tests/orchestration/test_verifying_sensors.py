@@ -1,101 +1,55 @@
-"""What the sensors decide, on a real ledger and a real instance."""
+"""What the sensors around the verifier decide, on a real ledger and a real instance."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from ct_pipeline.definitions import defs
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.orchestration.job_runs import JobRuns
 from ct_pipeline.orchestration.partitions import lane_range_tags, lanes
-from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.orchestration.sensors import (
+from ct_pipeline.orchestration.under_way import FIRST_REST, lanes_under_way, resting_until
+from ct_pipeline.orchestration.verifying_sensors import (
     LISTS_WHILE_VERIFYING,
     UNJUDGED_AGE,
-    contact_file_inbox,
     judging,
     list_writing,
     recheck,
 )
-from ct_pipeline.orchestration.under_way import FIRST_REST, lanes_under_way, resting_until
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.intake import normalize_new_pulls, take_in_contact_file
 from ct_pipeline.storage.domain_facts import keep_domain_facts
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.vocabulary import MailService
-
-Decision = dg.SensorResult | dg.RunRequest | dg.SkipReason
-
-
-def test_a_new_file_is_taken_in_once(settings: Settings, instance: dg.DagsterInstance) -> None:
-    _put(settings, "people.csv")
-    decision = _asked(contact_file_inbox, instance)
-    assert [request.partition_key for request in decision.run_requests or ()] == ["people.csv"]
-    assert [added.partition_keys for added in decision.dynamic_partitions_requests or ()] == [["people.csv"]]
-    assert isinstance(_decide(contact_file_inbox, instance, decision.cursor), dg.SkipReason)
-
-
-def test_a_changed_file_is_taken_in_again_under_another_run_key(
-    settings: Settings, instance: dg.DagsterInstance
-) -> None:
-    _put(settings, "people.csv")
-    first = _asked(contact_file_inbox, instance)
-    _put(settings, "people.csv", rows=2)
-    second = _asked(contact_file_inbox, instance, first.cursor)
-    assert (first.run_requests or [])[0].run_key != (second.run_requests or [])[0].run_key
-
-
-def test_a_file_that_is_still_being_copied_waits(settings: Settings, instance: dg.DagsterInstance) -> None:
-    path = _put(settings, "people.csv")
-    os.utime(path)
-    assert isinstance(_decide(contact_file_inbox, instance), dg.SkipReason)
-
-
-@pytest.mark.parametrize("name", ["notes.txt", ".people.csv", "people.csv.part", "two...dots.csv", "line\nbreak.csv"])
-def test_other_files_are_left_alone(settings: Settings, instance: dg.DagsterInstance, name: str) -> None:
-    _put(settings, name)
-    assert isinstance(_decide(contact_file_inbox, instance), dg.SkipReason)
-
-
-def test_a_file_that_waits_for_the_next_tick_is_not_forgotten(settings: Settings, instance: dg.DagsterInstance) -> None:
-    names = {f"people-{number}.csv" for number in range(30)}
-    for name in names:
-        _put(settings, name)
-    first = _asked(contact_file_inbox, instance)
-    second = _asked(contact_file_inbox, instance, first.cursor)
-    keys = [request.partition_key for request in [*(first.run_requests or ()), *(second.run_requests or ())]]
-    assert sorted(str(key) for key in keys) == sorted(names)
+from ct_pipeline_tests.orchestration.deciding import asked, decide, started
 
 
 def test_nothing_is_asked_again_while_nothing_is_due(settings: Settings, instance: dg.DagsterInstance) -> None:
-    assert isinstance(_decide(recheck, instance), dg.SkipReason)
+    assert isinstance(decide(recheck, instance), dg.SkipReason)
 
 
 def test_due_addresses_are_asked_in_one_run_from_the_first_to_the_last_lane(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     _due_in(settings, {"a.test": "google", "b.test": "small-05", "c.test": "yahoo"})
-    decision = _asked(recheck, instance)
+    decision = asked(recheck, instance)
     requested = [(request.job_name, request.tags) for request in decision.run_requests or ()]
     assert requested == [("verify", lane_range_tags("google", "small-05"))]
 
 
 def test_domains_never_looked_up_get_a_run_of_their_own(settings: Settings, instance: dg.DagsterInstance) -> None:
     _due_in(settings, {"a.test": ""})
-    decision = _asked(recheck, instance)
+    decision = asked(recheck, instance)
     assert [request.job_name for request in decision.run_requests or ()] == ["domains"]
 
 
 def test_a_lane_that_a_run_works_on_is_not_asked_for(settings: Settings, instance: dg.DagsterInstance) -> None:
     _due_in(settings, {"a.test": "google", "c.test": "yahoo"})
-    _started(instance, "verify", lane_range_tags("google", "yahoo"))
-    assert isinstance(_decide(recheck, instance), dg.SkipReason)
+    started(instance, "verify", lane_range_tags("google", "yahoo"))
+    assert isinstance(decide(recheck, instance), dg.SkipReason)
     _due_in(settings, {"d.test": "small-05"})
-    decision = _asked(recheck, instance)
+    decision = asked(recheck, instance)
     assert [request.tags for request in decision.run_requests or ()] == [lane_range_tags("small-05", "small-05")]
 
 
@@ -105,9 +59,9 @@ def test_lanes_that_a_run_has_finished_are_free_again(settings: Settings, instan
     assert run is not None
     instance.report_run_canceling(run)  # unfinished again, with its lane done
     assert lanes_under_way(instance) == set()
-    _started(instance, "verify", {"dagster/partition": "yahoo"})
+    started(instance, "verify", {"dagster/partition": "yahoo"})
     assert lanes_under_way(instance) == {"yahoo"}
-    _started(instance, "verify", {})
+    started(instance, "verify", {})
     assert lanes_under_way(instance) == set(lanes.get_partition_keys())
 
 
@@ -115,11 +69,11 @@ def test_a_failing_job_rests_longer_each_time(settings: Settings, instance: dg.D
     _due_in(settings, {"a.test": "google"})
     rests = []
     for _ in range(3):
-        instance.report_run_failed(_started(instance, "verify", {}))
+        instance.report_run_failed(started(instance, "verify", {}))
         until = resting_until(instance, "verify")
         assert until is not None
         rests.append(until - datetime.now(UTC))
-        assert isinstance(_decide(recheck, instance), dg.SkipReason)
+        assert isinstance(decide(recheck, instance), dg.SkipReason)
     assert rests[0] <= FIRST_REST < rests[1] <= 2 * FIRST_REST < rests[2]
     JobRuns(instance).verify(("yahoo", "yahoo"))  # idle: succeeds
     assert resting_until(instance, "verify") is None
@@ -128,32 +82,32 @@ def test_a_failing_job_rests_longer_each_time(settings: Settings, instance: dg.D
 def test_evidence_is_judged_at_once_while_the_verifier_is_idle(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
-    assert isinstance(_decide(judging, instance), dg.SkipReason)
+    assert isinstance(decide(judging, instance), dg.SkipReason)
     _unjudged(settings)
-    assert isinstance(_decide(judging, instance), dg.RunRequest)
+    assert isinstance(decide(judging, instance), dg.RunRequest)
 
 
 def test_evidence_waits_for_company_while_the_verifier_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
     _unjudged(settings)
-    _started(instance, "verify", {})
-    assert isinstance(_decide(judging, instance), dg.SkipReason)
+    started(instance, "verify", {})
+    assert isinstance(decide(judging, instance), dg.SkipReason)
     with open_ledger(settings) as ledger:
         ledger.execute("update ledger.unjudged set since_at = %s", (datetime.now(UTC) - UNJUDGED_AGE,))
-    assert isinstance(_decide(judging, instance), dg.RunRequest)
-    _started(instance, "judge", {})
-    assert isinstance(_decide(judging, instance), dg.SkipReason)
+    assert isinstance(decide(judging, instance), dg.RunRequest)
+    started(instance, "judge", {})
+    assert isinstance(decide(judging, instance), dg.SkipReason)
 
 
 def test_a_list_is_written_when_its_verdicts_are_newer(settings: Settings, instance: dg.DagsterInstance) -> None:
-    assert isinstance(_decide(list_writing, instance), dg.SkipReason)
+    assert isinstance(decide(list_writing, instance), dg.SkipReason)
     instance.add_dynamic_partitions("contact_files", ["faults.csv", "people.csv"])
     _unjudged(settings)
     JobRuns(instance).judge()
-    first = _asked(list_writing, instance)
+    first = asked(list_writing, instance)
     assert [request.partition_key for request in first.run_requests or ()] == ["faults.csv"]
-    assert isinstance(_decide(list_writing, instance, first.cursor), dg.SkipReason)
+    assert isinstance(decide(list_writing, instance, first.cursor), dg.SkipReason)
     JobRuns(instance).judge()  # nothing new
-    second = _asked(list_writing, instance, first.cursor)
+    second = asked(list_writing, instance, first.cursor)
     assert not second.run_requests
 
 
@@ -161,12 +115,12 @@ def test_lists_wait_while_the_verifier_runs_but_not_for_days(settings: Settings,
     instance.add_dynamic_partitions("contact_files", ["faults.csv"])
     _unjudged(settings)
     JobRuns(instance).judge()
-    _started(instance, "verify", {})
+    started(instance, "verify", {})
     just_written = json.dumps({"judged_at": datetime.now(UTC).timestamp() - 60})
     JobRuns(instance).judge()
-    assert isinstance(_decide(list_writing, instance, just_written), dg.SkipReason)
+    assert isinstance(decide(list_writing, instance, just_written), dg.SkipReason)
     long_ago = json.dumps({"judged_at": (datetime.now(UTC) - LISTS_WHILE_VERIFYING).timestamp() - 60})
-    assert [request.partition_key for request in _asked(list_writing, instance, long_ago).run_requests or ()]
+    assert [request.partition_key for request in asked(list_writing, instance, long_ago).run_requests or ()]
 
 
 def test_a_database_that_does_not_answer_is_told_and_waited_for(
@@ -174,31 +128,9 @@ def test_a_database_that_does_not_answer_is_told_and_waited_for(
 ) -> None:
     monkeypatch.setenv("CT_DATABASE_URL", "postgresql://ct@127.0.0.1:1/ct")
     for sensor in (recheck, judging):
-        decision = _decide(sensor, instance)
+        decision = decide(sensor, instance)
         assert isinstance(decision, dg.SkipReason)
         assert "127.0.0.1:1" in (decision.skip_message or "")
-
-
-def _decide(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> Decision:
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"deployment": Deployment()})
-    decision = sensor(context)
-    assert isinstance(decision, Decision)
-    return decision
-
-
-def _asked(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    decision = _decide(sensor, instance, cursor)
-    assert isinstance(decision, dg.SensorResult), decision
-    return decision
-
-
-def _put(settings: Settings, name: str, rows: int = 1) -> Path:
-    """A contact file in the inbox that was written a minute ago."""
-    path = settings.inbox_dir / name
-    path.write_text("email\n" + "anna@acme.test\n" * rows)
-    minute_ago = datetime.now(UTC).timestamp() - 60
-    os.utime(path, (minute_ago, minute_ago))
-    return path
 
 
 def _due_in(settings: Settings, lane_of: dict[str, str]) -> None:
@@ -235,7 +167,3 @@ def _unjudged(settings: Settings) -> None:
     path.write_text("email\nanna@@acme.test\n")
     take_in_contact_file(settings, path)
     normalize_new_pulls(settings)
-
-
-def _started(instance: dg.DagsterInstance, job: str, tags: dict[str, str]) -> dg.DagsterRun:
-    return instance.create_run_for_job(defs.resolve_job_def(job), status=dg.DagsterRunStatus.STARTED, tags=tags)

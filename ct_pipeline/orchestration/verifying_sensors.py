@@ -1,57 +1,28 @@
-"""What starts runs by itself: new contact files, due addresses, unjudged evidence, lists that are out of date.
+"""What verifies and judges by itself: due addresses, unjudged evidence, lists that are out of date.
 
-They run from the start, because an address that is due again and a list that was put in the inbox must not wait for a
-click; each can be switched off in the UI. A tick asks the ledger a few indexed questions and nothing else.
+They run from the start, because an address that is due again must not wait for a click; each can be switched off in the
+UI. A tick asks the ledger a few indexed questions and nothing else.
 """
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs, partitions
 from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, resting_until
+from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, rests
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import latest_pull
 from ct_pipeline.storage.verdicts import has_verdicts_since, unjudged_backlog
 
-SETTLED_AFTER_SECONDS = 5  # a file that changed more recently may still be being copied
-FILES_PER_TICK = 20
-CONTACT_FILE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
-
 # A judging run costs seconds of start-up, so it waits for company; while nothing is being asked, it need not wait.
 UNJUDGED_COUNT = 20_000
 UNJUDGED_AGE = timedelta(minutes=3)
 LISTS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; people look at the lists meanwhile
-
-
-@dg.sensor(
-    job=jobs.intake,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Takes in each contact file that is put into the inbox, or changed there.",
-)
-def contact_file_inbox(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
-    inbox = deployment.settings().inbox_dir
-    known: dict[str, str] = json.loads(context.cursor or "{}")
-    present = {path.name: path for path in _contact_files(inbox)}
-    found = {name: _fingerprint(path) for name, path in present.items()}
-    fresh = [name for name in sorted(found) if known.get(name) != found[name] and _is_settled(present[name])]
-    taken = fresh[:FILES_PER_TICK]
-    if not taken:
-        return dg.SkipReason(f"No new .csv, .csv.gz or .parquet file in {inbox}.")
-    cursor = {name: found[name] for name in found if name in taken or known.get(name) == found[name]}
-    return dg.SensorResult(
-        dynamic_partitions_requests=[partitions.contact_files.build_add_request(taken)],
-        run_requests=[dg.RunRequest(run_key=f"{name}:{found[name]}", partition_key=name) for name in taken],
-        cursor=json.dumps(cursor),
-    )
 
 
 @dg.sensor(
@@ -72,12 +43,12 @@ def recheck(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.S
     if (
         has_domains
         and not is_under_way(context.instance, "domain_facts")
-        and not _rests(context, jobs.domains.name, now)
+        and not rests(context.instance, jobs.domains.name, now)
     ):
         requests.append(dg.RunRequest(job_name=jobs.domains.name))
     # One run from the first to the last due lane. A lane in between that a run works on refuses a second worker.
     lane_range = partitions.covering_range(set(due) - lanes_under_way(context.instance))
-    if lane_range is not None and not _rests(context, jobs.verify.name, now):
+    if lane_range is not None and not rests(context.instance, jobs.verify.name, now):
         requests.append(dg.RunRequest(job_name=jobs.verify.name, tags=partitions.lane_range_tags(*lane_range)))
     if not requests:
         return dg.SkipReason("Nothing is due that no run is working on, or the last run has failed a short time ago.")
@@ -101,7 +72,7 @@ def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.R
         return dg.SkipReason("All evidence is judged.")
     if is_under_way(context.instance, "email_verdicts"):
         return dg.SkipReason("A judging run is under way.")
-    if _rests(context, jobs.judge.name, now):
+    if rests(context.instance, jobs.judge.name, now):
         return dg.SkipReason("The last judging run has failed; the next one waits a while.")
     is_enough = waiting.count >= UNJUDGED_COUNT or now - waiting.oldest_at >= UNJUDGED_AGE
     if not is_enough and is_under_way(context.instance, "mailbox_probes"):
@@ -125,7 +96,7 @@ def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) ->
         return dg.SkipReason("No judging run has ended since the lists were written.")
     if is_under_way(context.instance, "mailbox_probes") and now - since < LISTS_WHILE_VERIFYING:
         return dg.SkipReason("The verifier is at work; more verdicts are coming.")
-    if is_under_way(context.instance, "verified_list_files") or _rests(context, jobs.lists.name, now):
+    if is_under_way(context.instance, "verified_list_files") or rests(context.instance, jobs.lists.name, now):
         return dg.SkipReason("Lists are being written, or the last run has failed a short time ago.")
     try:
         with open_ledger(deployment.settings()) as ledger:
@@ -140,33 +111,4 @@ def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) ->
     )
 
 
-def _rests(context: dg.SensorEvaluationContext, job: str, now: datetime) -> bool:
-    # What fails for a reason of its own would fail again at every tick.
-    until = resting_until(context.instance, job)
-    return until is not None and now < until
-
-
-def _contact_files(inbox: Path) -> list[Path]:
-    if not inbox.is_dir():
-        return []
-    return [
-        path
-        for path in inbox.iterdir()
-        if path.is_file()
-        and path.name.lower().endswith(CONTACT_FILE_SUFFIXES)
-        and not path.name.startswith(".")
-        and "..." not in path.name  # Dagster keeps it for ranges of partitions
-        and path.name.isprintable()
-    ]
-
-
-def _fingerprint(path: Path) -> str:
-    facts = path.stat()
-    return f"{facts.st_size}-{facts.st_mtime_ns}"
-
-
-def _is_settled(path: Path) -> bool:
-    return not 0 <= time.time() - path.stat().st_mtime < SETTLED_AFTER_SECONDS
-
-
-all_sensors = [contact_file_inbox, recheck, judging, list_writing]
+verifying_sensors = [recheck, judging, list_writing]
