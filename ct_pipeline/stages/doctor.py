@@ -5,16 +5,19 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from ct_pipeline.clevertap.client import CleverTap
+from ct_pipeline.clevertap.connection import connection_of
+from ct_pipeline.clevertap.retry import HURRIED
 from ct_pipeline.domains.answers import Outcome
 from ct_pipeline.domains.facts import DomainFacts
 from ct_pipeline.domains.lookup import DomainLookup
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.domains.resolver import DnsResolver
-from ct_pipeline.errors import CtPipelineError
+from ct_pipeline.errors import CtPipelineError, SettingsError
 from ct_pipeline.settings import Settings, misspelt_variables
 from ct_pipeline.storage.database import connect, describe_url, resolve_database_url
 from ct_pipeline.storage.migrations import latest_revision, revision_of
@@ -24,6 +27,8 @@ from ct_pipeline.vocabulary import MailService
 ENOUGH_DISK_BYTES = 2 * 1024**3  # a million addresses take about this in lake, ledger and Dagster's history
 DIAL_TIMEOUTS = Timeouts(connect=10.0, reply=20.0)
 HOSTS_TO_DIAL = 3
+LONGEST_API_WAIT_SECONDS = 15.0
+MOST_CLOCK_DIFFERENCE = timedelta(minutes=1)
 SMTP_PORT = 25
 _SET_NAMESERVERS = (
     "Set CT_NAMESERVERS to resolvers that answer from here, best one of your own on this machine or network."
@@ -58,6 +63,8 @@ async def examine(
     yield _variables(environment)
     yield await asyncio.to_thread(_database, settings, database_fault)
     yield _disk(settings)
+    async for finding in _clevertap(settings):
+        yield finding
     try:
         lookup, resolver = DomainLookup(settings, load_providers()), DnsResolver(settings)
     except CtPipelineError as error:
@@ -113,6 +120,45 @@ def _disk(settings: Settings) -> Finding:
         return Finding("disk", State.OK, what)
     mend = "Free some space, or set CT_STATE_DIR to a folder on a larger disk."
     return Finding("disk", State.PROBLEM, what, mend)
+
+
+async def _clevertap(settings: Settings) -> AsyncGenerator[Finding]:
+    """Credentials and region, by the client's check; and the clock, by the time that the same answers tell."""
+    subject = "CleverTap"
+    if not (settings.project_id or settings.passcode or settings.region or settings.base_url):
+        mend = "Set CT_PROJECT_ID, CT_PASSCODE and CT_REGION to pull profiles; contact files need none of them."
+        yield Finding(subject, State.UNTESTED, "no project is connected", mend)
+        return
+    try:
+        connection = connection_of(settings)
+    except SettingsError as error:
+        yield Finding(subject, State.PROBLEM, "its settings do not fit", str(error))
+        return
+    where = f"project {connection.project_id} at {connection.address}"
+    timeout_seconds = min(settings.http_timeout_seconds, LONGEST_API_WAIT_SECONDS)
+    async with CleverTap(connection, timeout_seconds=timeout_seconds, zone=settings.zone, patience=HURRIED) as client:
+        try:
+            await client.check()
+        except CtPipelineError as error:
+            yield Finding(subject, State.PROBLEM, f"{where} is not reached", str(error))
+        else:
+            yield Finding(subject, State.OK, f"{where} takes the credentials")
+        yield _clock(client.clock_difference)
+
+
+def _clock(difference: timedelta | None) -> Finding:
+    """``difference`` is CleverTap's clock minus ours."""
+    subject = "clock"
+    if difference is None:
+        return Finding(subject, State.UNTESTED, "CleverTap did not tell the time", "Mend the connection first.")
+    if abs(difference) <= MOST_CLOCK_DIFFERENCE:
+        return Finding(subject, State.OK, f"agrees with CleverTap's within {MOST_CLOCK_DIFFERENCE.seconds} s")
+    direction = "behind" if difference > timedelta(0) else "ahead of"
+    what = (
+        f"this machine's clock is {timedelta(seconds=round(abs(difference).total_seconds()))} h {direction} CleverTap's"
+    )
+    mend = "Set it, best by NTP: days begin by it, and our own unsubscribes are told from the users' by their times."
+    return Finding(subject, State.PROBLEM, what, mend)
 
 
 async def _nameservers(resolver: DnsResolver, settings: Settings) -> Finding:

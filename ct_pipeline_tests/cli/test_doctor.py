@@ -10,12 +10,13 @@ from typer.testing import Result
 
 from ct_pipeline.domains import resolver
 from ct_pipeline.sandbox.behaviours import DomainDns
+from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
 from ct_pipeline.sandbox.internet import Sandbox
 from ct_pipeline.sandbox.population import MailDomain, MailHost
 from ct_pipeline.stages import doctor
 from ct_pipeline_tests.cli.conftest import CommandLine
 
-SUBJECTS = ["settings", "database", "disk", "resolver", "HELO name", "MAIL FROM", "outbound port"]
+SUBJECTS = ["settings", "database", "disk", "CleverTap", "clock", "resolver", "HELO name", "MAIL FROM", "outbound port"]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,16 @@ def lab() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def cli_in_lab(module_cli: CommandLine, lab: Sandbox) -> CommandLine:
+def clevertap() -> Iterator[CleverTapSimulator]:
+    with CleverTapSimulator().run_in_thread() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def cli_in_lab(module_cli: CommandLine, lab: Sandbox, clevertap: CleverTapSimulator) -> CommandLine:
     assert module_cli("db", "upgrade").exit_code == 0
-    return CommandLine(module_cli.environment | lab.environment, module_cli.log_path)
+    environment = module_cli.environment | lab.environment | clevertap.environment
+    return CommandLine(environment, module_cli.log_path)
 
 
 def findings(result: Result) -> dict[str, tuple[str, str]]:
@@ -75,6 +83,7 @@ def test_all_is_well_in_the_sandbox(cli_in_lab: CommandLine) -> None:
     assert "mend:" not in result.stdout
     assert "127.0.0.1, and the way back agrees" in found["HELO name"][1]
     assert "took our EHLO" in found["outbound port"][1]
+    assert found["CleverTap"][1].endswith("takes the credentials")
     assert result.stdout.endswith("No problems.\n")
 
 
@@ -103,6 +112,18 @@ PROBLEMS = [
     ({"CT_MAILFROM": "x@y.test"}, "settings", "problem", "CT_MAILFROM is no setting; CT_MAIL_FROM is mend: Correct"),
     ({"CT_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/x"}, "database", "problem", "does not answer"),
     ({"CT_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/x"}, "database", "problem", "mend: Start it with"),
+    ({"CT_PROJECT_ID": "NOT-THE-1ONE"}, "CleverTap", "problem", "Account ID is not valid. Compare CT_PROJECT_ID"),
+    (
+        {"CT_PASSCODE": "a-secret-word"},
+        "CleverTap",
+        "problem",
+        "Invalid Credentials. Compare CT_PROJECT_ID and CT_PASS",
+    ),
+    ({"CT_PASSCODE": "a secret word"}, "CleverTap", "problem", "CT_PASSCODE holds characters that no passcode has"),
+    ({"CT_PASSCODE": None}, "CleverTap", "problem", "its settings do not fit mend: CT_PASSCODE is not set"),
+    ({"CT_BASE_URL": "http://127.0.0.1:1"}, "CleverTap", "problem", "is not reached mend: CleverTap gave no usable"),
+    ({"CT_BASE_URL": "http://127.0.0.1:1"}, "clock", "untested", "did not tell the time mend: Mend the connection"),
+    ({"CT_BASE_URL": "http://192.0.2.1"}, "CleverTap", "problem", "where the passcode would travel unencrypted"),
     ({"CT_DATABASE_URL": None, "CT_STATE_DIR": "/proc/x"}, "database", "problem", "mend: The state folder /proc/x can"),
 ]
 
@@ -116,7 +137,9 @@ def test_each_problem_is_found_and_given_a_mend(
     assert found[subject][0] == state
     assert words in found[subject][1]
     assert "mend: " in found[subject][1]
-    assert list(found) == SUBJECTS, "it looks on after a problem"
+    has_no_clock = subject == "CleverTap" and "settings do not fit" in found[subject][1]
+    expected = [name for name in SUBJECTS if not (has_no_clock and name == "clock")]
+    assert list(found) == expected, "it looks on after a problem"
     problems = sum(state == "problem" for state, _ in found.values())
     assert result.exit_code == (1 if problems else 0)
     if problems:
@@ -177,3 +200,56 @@ def test_a_resolv_conf_without_resolvers_is_no_traceback(
     assert result.exit_code == 1
     assert findings(result)["resolver"][0] == "problem"
     assert "names none" in findings(result)["resolver"][1]
+
+
+def test_without_a_project_clevertap_is_only_named(cli_in_lab: CommandLine, clevertap: CleverTapSimulator) -> None:
+    result = cli_in_lab("doctor", **dict.fromkeys(clevertap.environment))
+    found = findings(result)
+    assert found["CleverTap"][0] == "untested"
+    assert "mend: Set CT_PROJECT_ID, CT_PASSCODE and CT_REGION" in found["CleverTap"][1]
+    assert "clock" not in found
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"is_passcode_expired": True}, "a passcode can also have expired"),
+        ({"is_wrong_region": True}, "CT_REGION with the dashboard's address"),
+        ({"is_forbidden": True}, "If the project restricts IP addresses, add this machine's"),
+    ],
+)
+def test_what_clevertap_refuses_is_told_with_its_mend_and_the_clock_all_the_same(
+    faults: dict[str, object], words: str, cli_in_lab: CommandLine, clevertap: CleverTapSimulator
+) -> None:
+    clevertap.set_faults(**faults)
+    try:
+        found = findings(cli_in_lab("doctor"))
+    finally:
+        clevertap.set_faults(**dict.fromkeys(faults, False))
+    assert found["CleverTap"][0] == "problem"
+    assert words in found["CleverTap"][1]
+    assert found["clock"][0] == "ok"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(7500.0, "h behind CleverTap's"), (-7500.0, "h ahead of CleverTap's")])
+def test_a_clock_that_is_off_is_a_problem(
+    seconds: float, words: str, cli_in_lab: CommandLine, clevertap: CleverTapSimulator
+) -> None:
+    clevertap.set_faults(clock_offset_seconds=seconds)
+    try:
+        found = findings(cli_in_lab("doctor"))
+    finally:
+        clevertap.set_faults(clock_offset_seconds=0.0)
+    assert found["clock"][0] == "problem"
+    assert words in found["clock"][1]
+    assert "mend: Set it, best by NTP" in found["clock"][1]
+    assert found["CleverTap"][0] == "ok"
+
+
+def test_the_doctor_writes_nothing_and_never_shows_the_passcode(
+    cli_in_lab: CommandLine, clevertap: CleverTapSimulator
+) -> None:
+    result = cli_in_lab("doctor")
+    assert {request.path for request in clevertap.requests} <= {"/v1/connect", "/1/counts/profiles.json"}
+    assert clevertap.account.access.passcode not in result.output
