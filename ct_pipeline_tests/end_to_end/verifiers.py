@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +50,10 @@ class Outcome:
 class Verifiers:
     """The forking process, for the length of a block. Verifiers are told apart by name."""
 
+    module = "ct_pipeline_tests.end_to_end.verifiers"
+
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "ct_pipeline_tests.end_to_end.verifiers"]
+        command = [sys.executable, "-m", self.module]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -61,7 +64,7 @@ class Verifiers:
 
     def start(self, name: str, settings: Settings, *, until_free: bool = False) -> None:
         """Start verifying every lane. With ``until_free``, lanes that another run still holds are tried again."""
-        self._say({"do": "start", "name": name, "until_free": until_free, "settings": _to_json(settings)})
+        self._say({"do": "start", "name": name, "until_free": until_free, "settings": to_json(settings)})
 
     def is_running(self, name: str) -> bool:
         return self._say({"do": "look", "name": name})["is_running"]
@@ -86,23 +89,24 @@ class Verifiers:
         return json.loads(answer)
 
 
-def _to_json(settings: Settings) -> dict[str, Any]:
+def to_json(settings: Settings) -> dict[str, Any]:
     values = settings.model_dump(mode="json")
-    url = settings.database_url
-    return values | {"database_url": url.get_secret_value() if url else None}
+    secrets = {"database_url": settings.database_url, "passcode": settings.passcode}
+    return values | {name: secret.get_secret_value() if secret else None for name, secret in secrets.items()}
 
 
 # -- the forking process ---
 
 
-def _serve() -> None:
+def serve(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Fork a child for each request to start one; ``work`` is what it does with the request."""
     children: dict[str, tuple[int, int]] = {}  # name -> pid, pipe of its outcome
     try:
         for line in sys.stdin:
             request = json.loads(line)
             match request["do"]:
                 case "start":
-                    children[request["name"]] = _fork(request)
+                    children[request["name"]] = _fork(request, work)
                     answer = {}
                 case "kill":
                     answer = _kill(children.pop(request["name"]))
@@ -116,14 +120,14 @@ def _serve() -> None:
             _kill(child)
 
 
-def _fork(request: dict[str, Any]) -> tuple[int, int]:
+def _fork(request: dict[str, Any], work: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[int, int]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
         os.close(writer)
         return pid, reader
     try:
-        os.write(writer, json.dumps(_verify(request)).encode())
+        os.write(writer, json.dumps(work(request)).encode())
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -169,4 +173,4 @@ def _wait(child: tuple[int, int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _serve()
+    serve(_verify)
