@@ -134,7 +134,8 @@ class Account:
             profile.shown = _until(before, self.now() + delay)
 
     def attach_identity(self, profile: AccountProfile, identity: str) -> None:
-        if identity in profile.identities:
+        """Another name for the profile. One that somebody else has stays theirs: profiles are not merged here."""
+        if identity in self._by_identity:
             return
         if profile.identity is None:
             profile.identity = identity

@@ -42,7 +42,8 @@ def success(payload: Mapping[str, object], **counts: int | bool) -> Answer:
 def page(payload: Mapping[str, object]) -> Answer:
     records = payload["records"]
     assert isinstance(records, list)
-    return Answer(200, json.dumps(payload, ensure_ascii=False).encode(), counts={"record_count": len(records)})
+    written = json.dumps(payload, ensure_ascii=False)
+    return Answer(200, _encoded(written), counts={"record_count": len(records)})
 
 
 def fail(status: int, text: str, code: int | None = None, *, fault: str = "") -> Answer:
@@ -66,4 +67,11 @@ def malformed(*, fault: str = "") -> Answer:
 def _spaced(payload: Mapping[str, object]) -> bytes:
     """JSON as CleverTap writes it, with spaces around most tokens."""
     written = json.dumps(payload, ensure_ascii=False, separators=(" , ", " : "))
-    return written.replace("{", "{ ", 1).replace(": []", ": [ ]").encode()
+    if written.endswith(": []}"):
+        written = f"{written[:-3]}[ ]}}"
+    return _encoded("{ " + written[1:])
+
+
+def _encoded(written: str) -> bytes:
+    """UTF-8; half a surrogate pair that someone uploaded becomes an escape again."""
+    return written.encode(errors="backslashreplace")

@@ -195,7 +195,7 @@ def _profile_conditions(part: Mapping[str, object]) -> Iterator[Callable[[Accoun
         yield lambda _, shown, wanted=wanted: compare(_field(shown, str(wanted.get("name"))), wanted)
     for wanted in [*_fields(part.get("technographics") or []), *_fields(part.get("app_fields") or [])]:
         yield lambda profile, _, wanted=wanted: any(
-            compare(device_of(object_id).get(str(wanted.get("name")).lower()), {"operator": "contains"} | dict(wanted))
+            compare(_device_field(object_id, str(wanted.get("name"))), {"operator": "contains"} | dict(wanted))
             for object_id in profile.object_ids
         )
     unknown = set(part) - {"profile_fields", "demographics", "technographics", "app_fields"}
@@ -213,6 +213,14 @@ def _fields(value: object) -> Iterator[Mapping[str, object]]:
         if wanted.get("operator", "equals") not in TEXT_OPERATORS + NUMBER_OPERATORS:
             raise QueryError(f"Operator {wanted['operator']} is not valid")
         yield wanted
+
+
+def _device_field(object_id: str, name: str) -> object:
+    """Queries know the platforms as AndroidApp, iOSApp and Web."""
+    device = device_of(object_id)
+    if name.lower() == "platform":
+        return "Web" if device["platform"] == "Web" else f"{device['platform']}App"
+    return device.get(name.lower().replace(" ", "_"))
 
 
 def _field(shown: Shown, name: str) -> object:

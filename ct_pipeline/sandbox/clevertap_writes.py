@@ -73,7 +73,7 @@ def _set_profile_data(account: Account, faults: Faults, profile: AccountProfile,
 
 def _set_property(account: Account, properties: dict[str, object], name: str, value: object) -> None:
     """Store a property if it keeps the limits; whatever does not is dropped without a word, as CleverTap does (5.3)."""
-    if len(name.encode()) > LONGEST_KEY_BYTES or FORBIDDEN_IN_KEYS & set(name) or not name.strip():
+    if _byte_count(name) > LONGEST_KEY_BYTES or FORBIDDEN_IN_KEYS & set(name) or not name.strip():
         return
     switches = account.switches
     if not switches.has_case_sensitive_properties:
@@ -146,9 +146,13 @@ def _within_limits(value: object, *, is_cut: bool) -> object:
     if isinstance(value, list):
         kept = (_within_limits(str(item), is_cut=is_cut) for item in value)
         return list(dict.fromkeys(item for item in kept if item is not _MISSING))[-MOST_ITEMS:]
-    if isinstance(value, str) and len(value.encode()) > LONGEST_VALUE_BYTES:
-        return value.encode()[:LONGEST_VALUE_BYTES].decode(errors="ignore") if is_cut else _MISSING
+    if isinstance(value, str) and _byte_count(value) > LONGEST_VALUE_BYTES:
+        return value.encode(errors="ignore")[:LONGEST_VALUE_BYTES].decode(errors="ignore") if is_cut else _MISSING
     return value
+
+
+def _byte_count(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def _flag(value: object) -> bool | None:

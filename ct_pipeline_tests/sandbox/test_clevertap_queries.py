@@ -10,6 +10,7 @@ from ct_pipeline_tests.sandbox.conftest import EVERYONE
 
 NOW = 1_790_000_000.0  # 2026-09-21 in Kolkata
 YEAR = {"from": 20251001, "to": 20260921}
+PLATFORMS = ["AndroidApp", "iOSApp", "Web"]
 LAUNCHED = {"event_name": "App Launched", **YEAR}
 
 
@@ -69,6 +70,11 @@ def did(**combination):
         (by_field("visits", "less_than_equals", 7), {"gold"}),
         (by_field("vip", "equals", "True"), {"gold"}),
         (by_field("Tags", "contains", "b"), {"silver"}),
+        ({"common_profile_properties": {"technographics": [{"name": "Platform", "value": "Symbian"}]}}, set()),
+        (
+            {"common_profile_properties": {"technographics": [{"name": "Platform", "value": PLATFORMS}]}},
+            {"gold", "silver", "quiet", "buyer"},
+        ),
         (did(did_all=[{"event_name": "Charged", **YEAR, "operator": "equals", "value": 2}]), {"buyer"}),
         (did(did_none=[LAUNCHED]), {"quiet", "buyer"}),
         (

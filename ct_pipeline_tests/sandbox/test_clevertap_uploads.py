@@ -1,5 +1,7 @@
 """``/1/upload``: the recorded texts verbatim, what is stored and what is silently not, and who is meant."""
 
+import json
+
 import pytest
 
 from ct_pipeline.sandbox.clevertap_faults import Faults
@@ -216,6 +218,21 @@ def test_a_good_record_can_meet_code_555_and_pass_later(account):
     record = {"type": "profile", "identity": "cust-1", "profileData": {"EV": "x"}}
     codes = [[refusal["code"] for refusal in client.upload(record)["unprocessed"]] for _ in range(4)]
     assert codes == [[555], [555], [555], []]
+
+
+@pytest.mark.parametrize("value", ["\ud800", 'a": []}', "{", "\x00", "😀", "%2F"])
+def test_whatever_is_stored_comes_back(client, value):
+    body = json.dumps({"d": [{"type": "profile", "identity": "cust-1", "profileData": {"odd": value}}]})
+    answer = client.http.post("/1/upload", content=body, headers={"content-type": "application/json"})
+    assert answer.json()["status"] == "success"
+    assert client.get("/1/profile.json?identity=cust-1").json()["record"]["profileData"]["odd"] == value
+    assert client.everyone()[0]["profileData"]["odd"] == value
+
+
+def test_an_identity_stays_with_who_has_it(account):
+    client = account(AccountProfile("a"), AccountProfile("b"))
+    client.set_properties("a", identity="b", x=1)
+    assert stored(client, "b") == {}
 
 
 def test_deleted_profiles_are_gone(client):
