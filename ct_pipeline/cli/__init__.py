@@ -16,8 +16,13 @@ from ct_pipeline.cli.plan import EXAMPLES as PLAN_EXAMPLES
 from ct_pipeline.cli.plan import plan
 from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
 from ct_pipeline.cli.pull import pull
+from ct_pipeline.cli.push import EXAMPLES as PUSH_EXAMPLES
+from ct_pipeline.cli.push import push
 from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
 from ct_pipeline.cli.sandbox import sandbox
+from ct_pipeline.cli.status import status
+from ct_pipeline.cli.undo import EXAMPLES as UNDO_EXAMPLES
+from ct_pipeline.cli.undo import undo
 from ct_pipeline.cli.verify import EXAMPLES as VERIFY_EXAMPLES
 from ct_pipeline.cli.verify import verify
 
@@ -54,6 +59,9 @@ app.command(epilog=PULL_EXAMPLES)(pull)
 app.command(epilog=VERIFY_EXAMPLES)(verify)
 app.command(epilog=PLAN_EXAMPLES)(plan)
 app.command(epilog=APPROVE_EXAMPLES)(approve)
+app.command(epilog=PUSH_EXAMPLES)(push)
+app.command(epilog=UNDO_EXAMPLES)(undo)
+app.command()(status)
 app.command()(dev)
 app.command()(doctor)
 app.command(epilog=SANDBOX_EXAMPLES)(sandbox)

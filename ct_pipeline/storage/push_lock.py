@@ -34,6 +34,19 @@ def push_lock(conn: psycopg.Connection, project: str) -> Iterator[None]:
             conn.execute("select pg_advisory_unlock(%s)", (key,))
 
 
+def is_pushing(conn: psycopg.Connection, project: str) -> bool:
+    """Whether somebody pushes to ``project`` just now."""
+    high, low = divmod(_key_of(project) % 2**64, 2**32)
+    row = conn.execute(
+        """
+        select exists (select from pg_locks where locktype = 'advisory' and classid = %s and objid = %s and objsubid = 1
+                       and granted and database = (select oid from pg_database where datname = current_database()))
+        """,
+        (high, low),
+    ).fetchone()
+    return row is not None and row[0]
+
+
 def _key_of(project: str) -> int:
     digest = hashlib.blake2b(f"ct_pipeline push {project}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -1,0 +1,167 @@
+"""Where everything stands, from pulls to receipts, and what a user does next. Asks only the ledger."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ct_pipeline.settings import Settings
+from ct_pipeline.storage.batches import batch, batches
+from ct_pipeline.storage.changes import doubtful_batch
+from ct_pipeline.storage.due import DueAgain, due_again, lanes_due
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.plans import latest_plan
+from ct_pipeline.storage.push_lock import is_pushing
+from ct_pipeline.storage.standing import (
+    BegunPull,
+    LastPull,
+    ReceiptCount,
+    begun_pulls,
+    domains_never_looked_up,
+    judged_since,
+    last_pulls,
+    profile_counts,
+    receipt_counts,
+)
+from ct_pipeline.storage.verdicts import unjudged_backlog, verdict_counts
+from ct_pipeline.to_clevertap.changes import Batch
+from ct_pipeline.to_clevertap.preview import batch_rows
+from ct_pipeline.vocabulary import BatchState, ExportMode
+from ct_pipeline.vocabulary import Status as VerdictStatus
+
+PULLS_SHOWN = 10
+DONE_BATCHES_SHOWN = 10
+ALL_BATCHES = 1_000_000_000
+OPEN_STATES = (BatchState.PLANNED, BatchState.HELD, BatchState.APPROVED, BatchState.SENDING)
+
+
+@dataclass(slots=True)
+class Status:
+    """Everything that a user asks for; ``next_steps`` are sentences, the most urgent first."""
+
+    project: str  # empty: no CleverTap project is set
+    applies: bool  # whether a push sends without being told to
+    pulls: list[LastPull] = field(default_factory=list[LastPull])
+    begun_pulls: list[BegunPull] = field(default_factory=list[BegunPull])
+    profile_count: int = 0
+    with_email_count: int = 0
+    statuses: dict[VerdictStatus, int] = field(default_factory=dict[VerdictStatus, int])
+    due_now_count: int = 0
+    due: DueAgain | None = None
+    unknown_domain_count: int = 0  # never looked up
+    unjudged_count: int = 0
+    planned_at: datetime | None = None  # of the last plan
+    is_plan_stale: bool = False  # verdicts have come since
+    open_batches: list[Batch] = field(default_factory=list[Batch])
+    done_batches: list[Batch] = field(default_factory=list[Batch])  # the last few, the newest last
+    receipts: list[ReceiptCount] = field(default_factory=list[ReceiptCount])
+    is_pushing: bool = False
+    doubtful_batch: Batch | None = None  # whose properties were not found in CleverTap; ``read_back`` tells
+    next_steps: list[str] = field(default_factory=list[str])
+
+    def batches_in(self, *states: BatchState) -> list[Batch]:
+        """The open batches in these states."""
+        return [one for one in self.open_batches if one.state in states]
+
+
+def status(settings: Settings) -> Status:
+    """What the ledger knows now.
+
+    Raises:
+        LedgerUnavailableError: the database does not answer.
+    """
+    now = datetime.now(UTC)
+    project = settings.project_id
+    found = Status(project, settings.export_mode is ExportMode.APPLY)
+    with open_ledger(settings) as conn:
+        found.pulls = last_pulls(conn, project, PULLS_SHOWN)
+        found.statuses = verdict_counts(conn)
+        found.due = due_again(conn, None, now)
+        found.due_now_count = sum(lanes_due(conn, now).values())
+        found.unknown_domain_count = domains_never_looked_up(conn)
+        found.unjudged_count = unjudged_backlog(conn).count
+        if project:
+            found.begun_pulls = begun_pulls(conn, project)
+            found.profile_count, found.with_email_count = profile_counts(conn, project)
+            plan = latest_plan(conn, project)
+            if plan is not None:
+                found.planned_at = plan.planned_at
+                found.is_plan_stale = judged_since(conn, plan.planned_at)
+            found.open_batches = batches(conn, project, OPEN_STATES, ALL_BATCHES)
+            found.done_batches = batches(conn, project, [BatchState.DONE], DONE_BATCHES_SHOWN)
+            found.receipts = receipt_counts(conn, project)
+            found.is_pushing = is_pushing(conn, project)
+            doubtful_id = doubtful_batch(conn, project)
+            found.doubtful_batch = batch(conn, doubtful_id) if doubtful_id is not None else None
+    found.next_steps = list(_next_steps(found))
+    return found
+
+
+def _next_steps(found: Status) -> Iterator[str]:
+    if not found.project:
+        yield (
+            "No CleverTap project is connected. Set CT_PROJECT_ID, CT_PASSCODE and CT_REGION, then look with "
+            "`ct-pipeline doctor`. Without one, `ct-pipeline verify FILE -o OUT` verifies a contact file."
+        )
+        if found.due_now_count or found.unknown_domain_count:
+            yield from _verify_steps(found)
+        return
+    yield from _pull_steps(found)
+    yield from _verify_steps(found)
+    yield from _export_steps(found)
+
+
+def _pull_steps(found: Status) -> Iterator[str]:
+    for begun in found.begun_pulls:
+        yield (
+            f"The pull of {begun.audience} ({begun.source_name}) is not complete; it has {begun.record_count:,} "
+            "records so far. Unless it still runs, the same `ct-pipeline pull` goes on from there."
+        )
+    if not any(pull.is_profiles for pull in found.pulls) and not found.begun_pulls:
+        yield "No profile has been pulled yet: `ct-pipeline pull` reads everyone with an email."
+    elif any(not pull.is_taken_up for pull in found.pulls):
+        yield "A pull is not taken up yet: the same `ct-pipeline pull` does it."
+
+
+def _verify_steps(found: Status) -> Iterator[str]:
+    if found.due_now_count or found.unknown_domain_count:
+        what = f"{found.due_now_count:,} addresses wait to be asked" if found.due_now_count else ""
+        domains = f"{found.unknown_domain_count:,} domains to be looked up" if found.unknown_domain_count else ""
+        yield f"{' and '.join(filter(None, (what, domains)))}: `ct-pipeline verify` does it."
+
+
+def _export_steps(found: Status) -> Iterator[str]:
+    if found.profile_count and (found.planned_at is None or found.is_plan_stale or found.unjudged_count):
+        since = "There are verdicts since the last plan" if found.planned_at else "Nothing is planned yet"
+        yield f"{since}: `ct-pipeline plan` shows what would change in CleverTap, and sends nothing."
+    if held := found.batches_in(BatchState.HELD):
+        names = " ".join(name for name, *_ in batch_rows(held))
+        changes = sum(one.change_count for one in held)
+        yield (
+            f"{changes:,} changes are held by a brake. Look why, below; if they are right: "
+            f'`ct-pipeline approve {names} --because "what you looked at"`.'
+        )
+    if found.is_pushing:
+        yield "A push is under way."
+    elif sendable := found.batches_in(BatchState.PLANNED, BatchState.APPROVED, BatchState.SENDING):
+        begun = " (some were begun and interrupted: what CleverTap has answered is kept)" * any(
+            one.state is BatchState.SENDING for one in sendable
+        )
+        left = sum(one.change_count - sum(one.outcomes.values()) for one in sendable)
+        how = (
+            "`ct-pipeline push` sends them"
+            if found.applies
+            else ("`ct-pipeline push` shows what would be sent, `ct-pipeline push --apply` sends it")
+        )
+        yield f"{left:,} changes are ready to be sent{begun}: {how}."
+    if found.doubtful_batch is not None:
+        yield (
+            f"Batch {found.doubtful_batch.batch_id}: {found.doubtful_batch.read_back} "
+            "No more properties are written until they are found there."
+        )
+
+
+def nothing_to_do(found: Status) -> str:
+    """What to say when there is no next step."""
+    first_at = found.due.first_at if found.due else None
+    when = f" The next address is due at {first_at:%Y-%m-%d %H:%M} UTC." if first_at else ""
+    return f"Nothing is to be done now.{when}"

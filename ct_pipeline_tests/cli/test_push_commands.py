@@ -1,0 +1,103 @@
+"""`push`, `undo` and `status` as a user calls them, against the simulated account."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ct_pipeline.cli import app
+from ct_pipeline.settings import Settings
+from ct_pipeline.vocabulary import Subscription, SubscriptionSource
+from ct_pipeline_tests.stages.small_account import SmallAccount, small_account
+
+PEOPLE = {"ann": "ann@x.test", "bob": "bob@x.test"}
+
+
+@pytest.fixture
+def account(settings_for_tests: Settings) -> Iterator[SmallAccount]:
+    with small_account(settings_for_tests, PEOPLE) as account:
+        yield account
+
+
+def run(account: SmallAccount, *words: object, **settings: str) -> Result:
+    url = account.settings.database_url
+    assert url is not None
+    own = {"CT_DATABASE_URL": url.get_secret_value(), "CT_STATE_DIR": str(account.settings.state_dir)}
+    environment = {**account.clevertap.environment, **own, "CT_READ_BACK_SECONDS": "0", "COLUMNS": "200", **settings}
+    return CliRunner().invoke(app, [str(word) for word in words], env=environment)
+
+
+def test_preview_apply_status_undo(account: SmallAccount) -> None:
+    batch_id = account.plan_unsubscribes(list(PEOPLE.values()))
+    columns = account.plan_properties({name: {"EV Status": "invalid"} for name in PEOPLE})
+
+    shown = run(account, "push")
+    assert shown.exit_code == 0, shown.output
+    assert "Preview: nothing was sent" in shown.output
+    assert "4 changes are ready" in shown.output
+    assert account.writes() == []
+
+    sent = run(account, "push", "--apply")
+    assert sent.exit_code == 0, sent.output
+    assert "4 changes taken by CleverTap" in sent.output
+    assert "hold what was written" in sent.output
+
+    told = run(account, "status")
+    assert told.exit_code == 0, told.output
+    assert "unsubscribe: 2 processed" in told.output
+    assert "What to do next" in told.output
+
+    asked = run(account, "undo", batch_id)
+    assert "2 addresses would be resubscribed" in asked.output
+    assert account.opted_out() == set(PEOPLE.values())
+    undone = run(account, "undo", batch_id, "--apply", "--by", "Ann Lee")
+    assert undone.exit_code == 0, undone.output
+    assert "2 addresses resubscribed" in undone.output
+    assert "2 profiles given their former properties back" in run(account, "undo", columns, "--apply").output
+    assert account.opted_out() == set()
+    assert account.properties() == {"ann": {}, "bob": {}}
+    assert "approved by Ann Lee" in run(account, "status").output
+    for result in (shown, sent, told, asked, undone):
+        assert "x.test" not in result.output, "an address"
+        assert account.clevertap.environment["CT_PASSCODE"] not in result.output
+
+
+def test_what_is_left_alone_is_told_with_why(account: SmallAccount) -> None:
+    batch_id = account.plan_unsubscribes(list(PEOPLE.values()), (Subscription.UNKNOWN, SubscriptionSource.NONE))
+    run(account, "push", "--apply")
+    account.later()
+    account.clevertap.opt_out(identity="bob")
+    shown = run(account, "undo", batch_id)
+    assert "1 · somebody with this address has opted out by themselves" in shown.output
+    assert "1 · nothing is known of the subscription before" in shown.output
+    assert "--include-unknown" in shown.output
+
+
+def test_what_ends_a_push_early_is_told_and_the_exit_status_says_so(account: SmallAccount) -> None:
+    account.plan_unsubscribes(list(PEOPLE.values()))
+    account.clevertap.set_faults(is_passcode_expired=True)
+    sent = run(account, "push", "--apply")
+    assert sent.exit_code == 1
+    assert "Stopped early: CleverTap refuses the credentials" in sent.output
+    assert "begun and interrupted" in run(account, "status").output
+
+
+def test_a_held_batch_is_told_with_its_brake(account: SmallAccount) -> None:
+    batch_id = account.plan_unsubscribes(list(PEOPLE.values()))
+    account.conn.execute("update ledger.batches set state = 'held', held_because = 'a jump at x'")
+    for words in (["push"], ["push", "--apply"], ["push", "--apply", "--batch", str(batch_id)]):
+        result = run(account, *words)
+        assert result.exit_code == 0, result.output
+        assert "is held: a jump at x" in result.output
+    assert account.writes() == []
+
+
+def test_an_unknown_batch_is_refused(account: SmallAccount) -> None:
+    for words in (["push", "--batch", "99"], ["undo", "99"]):
+        result = run(account, *words)
+        assert result.exit_code == 1
+        assert "There is no batch 99" in result.output
+
+
+def test_without_a_project_status_says_how_to_connect(account: SmallAccount) -> None:
+    assert "No CleverTap project is connected" in run(account, "status", CT_PROJECT_ID="").output
