@@ -14,6 +14,7 @@ import psycopg
 
 from ct_pipeline.clevertap.records import Identifier
 from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.profiles import lock_profiles
 from ct_pipeline.to_clevertap.changes import Change, Receipt
 from ct_pipeline.vocabulary import BatchState, ChangeKind, IdentifierKind, Outcome, Subscription, SubscriptionSource
 
@@ -158,6 +159,8 @@ def keep_receipts(conn: psycopg.Connection, receipts: Iterable[Receipt], refused
         copy_rows(conn, "new_receipts", ("change_id", "outcome", "code", "text", "answered_at"), rows)
         analyze(conn, "new_receipts")
         conn.execute(_KEEP)
+        for (project,) in conn.execute(_PROJECTS).fetchall():
+            lock_profiles(conn, project)
         conn.execute(_BELIEVE)
         if refused:
             conn.execute("update ledger.changes set intended_at = null where change_id = any(%s)", (list(refused),))
@@ -252,6 +255,8 @@ on conflict (change_id) do update
 set outcome = excluded.outcome, code = excluded.code, text = excluded.text, answered_at = excluded.answered_at
 where excluded.outcome = 'processed' and receipts.outcome <> 'processed'
 """
+
+_PROJECTS = "select distinct project from new_receipts join ledger.changes using (change_id) order by project"
 
 # a property that was deleted has the value {"$delete": true}
 _BELIEVE = """

@@ -183,7 +183,7 @@ create table ledger.receipts (
 create index receipts_rejected on ledger.receipts (change_id) where outcome = 'rejected';
 comment on table ledger.receipts is 'what became of a change: at most one receipt each, written once';
 
--- For the sensor that asks whether anything was judged since the last plan; a tree would have to change with each verdict.
+-- For the sensor that asks whether anything was judged since the last plan; a tree would change with each verdict.
 create index verdicts_judged_at on ledger.verdicts using brin (judged_at) with (autosummarize = on);
 """
 
