@@ -11,7 +11,11 @@ EXAMPLES = """Example, in two terminals:
 
   ct-pipeline sandbox                              # prints `export CT_…` lines
 
-  ct-pipeline pull && ct-pipeline plan             # after those lines
+  ct-pipeline doctor && ct-pipeline pull           # after those lines
+
+On a bad day of CleverTap's, and with profiles of your own:
+
+  ct-pipeline sandbox --faults harsh --set count_polls=3 --profile-file people.csv
 
 Without CleverTap:
 
@@ -66,7 +70,7 @@ def sandbox(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="One fault or switch by name, such as server_errors=0.1; may be repeated.",
+            help="One fault or switch of docs/reference/sandbox.md, such as server_errors=0.1; may be repeated.",
             rich_help_panel=CLEVERTAP,
         ),
     ] = None,

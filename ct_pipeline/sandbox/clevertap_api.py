@@ -29,6 +29,10 @@ class ClevertapApi:
         self._routes = self._make_routes()
         self._authenticated_count = 0
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self._routes)
+
     async def answer(self, request: Request) -> Answer:
         """What the client gets, logged."""
         try:

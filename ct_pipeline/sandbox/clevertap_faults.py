@@ -5,6 +5,7 @@ behaviours that no public document settles: a client has to live with each of th
 the simulator runs.
 """
 
+import json
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -147,10 +148,18 @@ def change_settings(faults: Faults, switches: Switches, changes: dict[str, objec
             target = next((target for target in objects if name in type(target).model_fields), None)
             if target is None:
                 raise SettingsError(f"{name}: no fault and no switch of the simulator")
-            try:
-                setattr(target, name, value)
-            except ValidationError as error:
-                raise SettingsError(f"{name}: {error.errors()[0]['msg']}") from None
+            _set(target, name, value)
+
+
+def _set(target: _Changeable, name: str, value: object) -> None:
+    """A value that does not fit may be a word that looks like another type in JSON, such as ``404`` or ``null``."""
+    try:
+        setattr(target, name, value)
+    except ValidationError as error:
+        try:
+            setattr(target, name, json.dumps(value))
+        except (ValidationError, TypeError):
+            raise SettingsError(f"{name}: {error.errors()[0]['msg']}") from None
 
 
 class Dice:

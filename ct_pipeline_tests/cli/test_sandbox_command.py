@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
 from ct_pipeline_tests.cli.conftest import CommandLine
 
 
@@ -52,3 +53,40 @@ def test_faults_are_told(cli: CommandLine, tmp_path: Path) -> None:
         "sandbox", "--profiles", "0", "--smtp-port", "0", "--dns", "127.77.0.9:0", "--log", tmp_path / "no" / "log"
     )
     assert (nowhere.exit_code, nowhere.stderr) == (2, f"{tmp_path / 'no' / 'log'}: No such file or directory\n")
+
+
+def test_faults_of_the_account_are_told(cli: CommandLine, tmp_path: Path) -> None:
+    ports = ("--smtp-port", "0", "--dns", "127.77.0.9:0", "--clevertap-port", "0")
+    unknown = cli("sandbox", *ports, "--faults", "banana")
+    assert (unknown.exit_code, "'banana' is none of none, mild, harsh" in unknown.stderr) == (2, True)
+    shapeless = cli("sandbox", *ports, "--set", "banana")
+    assert (shapeless.exit_code, "'banana' is not NAME=VALUE" in shapeless.stderr) == (2, True)
+    misfit = cli("sandbox", *ports, "--set", "server_errors=7")
+    assert (misfit.exit_code, misfit.stderr) == (2, "server_errors: Input should be less than or equal to 1\n")
+    missing = cli("sandbox", *ports, "--profile-file", tmp_path / "none.csv")
+    assert (missing.exit_code, missing.stderr) == (2, f"{tmp_path / 'none.csv'}: No such file or directory\n")
+
+
+def test_own_profiles_faults_and_switches_reach_the_account(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("identity,email,Plan\nanna,anna@acme.test,Gold\n")
+    command = [sys.executable, "-m", "ct_pipeline", "sandbox", "--smtp-port", "0", "--dns", "127.77.0.9:0"]
+    command += ["--clevertap-port", "0", "--profile-file", str(tmp_path / "people.csv"), "--faults", "mild"]
+    command += ["--set", "not_found=404", "--set", "count_polls=7", "--clevertap-log", str(tmp_path / "calls.jsonl")]
+    with subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = line = ""
+        try:
+            for line in process.stdout:
+                if line.startswith("export CT_BASE_URL="):
+                    address = line.partition("=")[2].strip()
+                if line.startswith("sandbox ready"):
+                    break
+            (anna,) = RemoteClevertap(address).state()
+            settings = RemoteClevertap(address).set_faults()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "1 profiles, 1 of them with an email" in line
+    assert (anna["identity"], anna["properties"]) == ("anna", {"Plan": "Gold"})
+    assert (settings["not_found"], settings["count_polls"], settings["not_ready_fetches"]) == ("404", 7, 1)
+    assert (tmp_path / "calls.jsonl").read_text() == ""

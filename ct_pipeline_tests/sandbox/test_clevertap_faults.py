@@ -96,6 +96,14 @@ def test_there_are_three_profiles_of_faults():
         fault_profile("banana")
 
 
+def test_words_that_look_like_other_types_in_json_fit():
+    faults, switches = Faults(), Switches(not_found="fail")
+    change_settings(faults, switches, {"not_found": 404, "passcode_expires_after": 3})
+    assert (switches.not_found, faults.passcode_expires_after) == ("404", 3)
+    change_settings(faults, switches, {"not_found": None, "passcode_expires_after": None})
+    assert (switches.not_found, faults.passcode_expires_after) == ("null", None)
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
