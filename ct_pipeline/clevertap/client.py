@@ -196,6 +196,8 @@ class CleverTap:
                     continue
                 raise
             number = export.fetched(raw)
+            if number is None:
+                continue
             records: list[T] = []
             set_aside: list[str] = []
             for position, record in enumerate(raw.records, 1):
@@ -220,7 +222,8 @@ class CleverTap:
             if isinstance(answer, StaleCursor):
                 raise _of_cursor(call, answer)
             if isinstance(answer, NotFound):
-                raise _NotFoundError(f"CleverTap knows no {call.path}: {answer.what}. See CT_REGION and CT_BASE_URL.")
+                mend = "Unless the query names what does not exist, see CT_REGION and CT_BASE_URL."
+                raise _NotFoundError(f"CleverTap does not find what {call.what} needs: {answer.what}. {mend}")
             wait = self._wait_seconds(answer, repeated[type(answer)])
             if wait is None:
                 times = sum(repeated.values()) + 1

@@ -32,10 +32,11 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """Records as they came, and the cursor of the next page."""
+    """Records as they came, and the cursor of the next page. ``is_bare``: it names neither."""
 
     records: list[object]
     next_cursor: str | None
+    is_bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,23 @@ class Export:
         self._pages = 0
         self._empty_in_a_row = 0
         self._seen = {cursor}
+        self._has_asked_again = False
 
     def opened(self, cursor: str) -> None:
         self._seen.add(cursor)
         self.next_request = Fetch(cursor)
 
-    def fetched(self, page: RawPage) -> int:
-        """Take a page; returns its number.
+    def fetched(self, page: RawPage) -> int | None:
+        """Take a page; returns its number, or None when it is to be asked for again.
+
+        A success that names neither records nor a next cursor would end the export, so it has to be said twice.
 
         Raises:
             CleverTapUnavailableError: the export goes round in a circle, or on and on without records.
         """
+        if page.is_bare and not self._has_asked_again:
+            self._has_asked_again = True
+            return None
         self._pages += 1
         self._empty_in_a_row = 0 if page.records else self._empty_in_a_row + 1
         if page.next_cursor is not None and page.next_cursor in self._seen:
@@ -110,10 +117,12 @@ def page_in(payload: Mapping[str, object]) -> RawPage:
     records = payload.get("records")
     if records is not None and not isinstance(records, list):
         raise ValueError("a page whose records are no list")
-    if records is None and "records" not in payload and not payload.get("next_cursor") and "status" not in payload:
-        raise ValueError("an answer that is no page")
     following = payload.get("next_cursor")
-    return RawPage(records or [], None if following in (None, "") else _cursor(following))
+    next_cursor = None if following in (None, "") else _cursor(following)
+    is_bare = records is None and next_cursor is None
+    if is_bare and payload.get("status") != "success":
+        raise ValueError("an answer that is no page")
+    return RawPage(records or [], next_cursor, is_bare)
 
 
 def query_string(cursor: str) -> str:

@@ -38,6 +38,8 @@ class Wire:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=10),
             follow_redirects=False,
             verify=_trusted(),
+            # a proxy of the environment is for the world outside, not for the sandbox or a container beside us
+            trust_env=self._connection.address.startswith("https:"),
         )
         return self
 

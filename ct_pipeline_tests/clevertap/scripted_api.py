@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -54,7 +55,8 @@ Script = Iterable[Reply | Mapping[str, object]] | Callable[[Request], Reply | Ma
 class ScriptedApi:
     """Answers by a list in its order (the last one for ever), or by a function. Use it as ``async with``."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, certificate: ssl.SSLContext | None = None) -> None:
+        self._certificate = certificate
         self._script = script if callable(script) else list(script)
         self.requests: list[Request] = []
         self.in_flight = 0
@@ -65,7 +67,7 @@ class ScriptedApi:
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._certificate)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

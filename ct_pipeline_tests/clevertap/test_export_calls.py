@@ -98,6 +98,15 @@ def test_an_empty_page_in_mid_stream_is_not_the_end() -> None:
     assert identities(pages) == [[], [], ["a"], []]
 
 
+def test_a_success_that_names_neither_records_nor_a_cursor_has_to_say_so_twice() -> None:
+    bare = {"status": "success"}
+    pages, _ = read([opened("one"), page("a", following="two"), bare, page("b")])
+    assert identities(pages) == [["a"], ["b"]]
+    pages, api = read([opened("one"), bare, bare, page("never asked for")])
+    assert identities(pages) == [[]]
+    assert len(api.requests) == 3
+
+
 def test_a_cursor_given_back_later_resumes_without_opening_anew() -> None:
     pages, api = read([page("c", following="last"), page("d")], cursor="kept%2Fcursor")
     assert identities(pages) == [["c"], ["d"]]
