@@ -66,14 +66,26 @@ def undo_op(context: dg.OpExecutionContext, config: UndoConfig, deployment: Depl
         raise dg.Failure(f"The undo has stopped. {metadata['stopped_because']}", metadata=metadata, allow_retries=False)
 
 
+# What the launchpad opens with, to be filled in; nothing happens with the blanks.
+_APPROVE_BLANK = {"batch_ids": [], "approved_by": "", "because": ""}
+_UNDO_BLANK = {"batch_id": 0, "undone_by": "", "apply": False, "include_unknown": False}
+
+
 @dg.job(
-    executor_def=dg.in_process_executor, description="Approves batches that a brake holds, with a name and a reason."
+    executor_def=dg.in_process_executor,
+    config={"ops": {"approve": {"config": _APPROVE_BLANK}}},
+    description="Approves batches that a brake holds, with a name and a reason. Fill them in under Launchpad.",
 )
 def approve_batches() -> None:
     approve_op()
 
 
-@dg.job(executor_def=dg.in_process_executor, description="Takes back what a batch has changed in CleverTap.")
+@dg.job(
+    executor_def=dg.in_process_executor,
+    config={"ops": {"undo": {"config": _UNDO_BLANK}}},
+    description="Takes back what a batch has changed in CleverTap. Say which one under Launchpad, and look at the "
+    "preview before you set `apply: true`.",
+)
 def undo_batch() -> None:
     undo_op()
 

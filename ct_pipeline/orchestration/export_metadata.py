@@ -1,6 +1,6 @@
 """The export in counts and tables: what a plan, a push and an undo come to. Addresses only masked, and few."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import dagster as dg
 
@@ -10,12 +10,13 @@ from ct_pipeline.stages.undo import UndoSummary
 from ct_pipeline.storage.batches import batches
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.to_clevertap.changes import Batch
-from ct_pipeline.to_clevertap.preview import PlanSummary, top
+from ct_pipeline.to_clevertap.preview import KIND_WORDS, PlanSummary, top
 from ct_pipeline.to_clevertap.push_summary import PushSummary
-from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode, Outcome
+from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode
 
 PROVIDERS_SHOWN = 20
 BATCHES_SHOWN = 50  # of each state: 50 million profiles are 50,000 batches
+_SAMPLE_COLUMNS = {"address": "string", "status": "string", "reason": "string"}
 _STATES_AS_SHOWN = ([BatchState.HELD], [BatchState.PLANNED, BatchState.APPROVED, BatchState.SENDING], [BatchState.DONE])
 
 
@@ -30,11 +31,11 @@ def plan_metadata(settings: Settings, plan: PlanSummary) -> Facts:
         "withdrawn_count": plan.withdrawn_count,
         "batches": batch_table(shown),
         "addresses_by_status": count_table("status", plan.by_status),
-        "unsubscribes_by_reason": count_table("reason", plan.by_reason),
-        "unsubscribes_by_provider": count_table("provider", top(plan.by_provider, PROVIDERS_SHOWN)),
-        "held_back": count_table("why", plan.held_back),
-        "withdrawn": count_table("why", plan.withdrawn),
-        "samples": table({"address": "string", "status": "string", "reason": "string"}, plan.samples),
+        **_if_any("unsubscribe_reasons", "reason", plan.by_reason),
+        **_if_any("unsubscribe_providers", "provider", top(plan.by_provider, PROVIDERS_SHOWN)),
+        **_if_any("held_back", "why nothing is planned", plan.held_back),
+        **_if_any("withdrawn", "why", plan.withdrawn),
+        **({"samples": table(_SAMPLE_COLUMNS, plan.samples)} if plan.samples else {}),
         "policy": lines(plan.policy),
         "project": plan.project,
         "audience": plan.audience or "every profile",
@@ -44,25 +45,19 @@ def plan_metadata(settings: Settings, plan: PlanSummary) -> Facts:
 
 
 def push_metadata(settings: Settings, pushed: PushSummary, kinds: Collection[ChangeKind]) -> Facts:
-    """What was sent, or in a preview would have been, and what became of it."""
+    """What was sent, or in a preview would have been, and the receipts by outcome."""
     shown = [batch for batch in shown_batches(settings) if batch.kind in kinds]
     return {
-        "mode": str(ExportMode.PREVIEW if pushed.preview else ExportMode.APPLY),
+        "mode": _mode(pushed.preview),
         "what_next": _what_next(settings, shown),
         **({"would_send_count": pushed.would_send_count} if pushed.preview else {}),
-        "sent_count": pushed.sent_count,
-        "receipts": count_table(
-            "outcome",
-            {
-                Outcome.PROCESSED: pushed.processed_count,
-                Outcome.REJECTED: pushed.rejected_count,
-                Outcome.WITHDRAWN: pushed.withdrawn_count,
-            },
-        ),
+        "processed_count": pushed.processed_count,
+        "rejected_count": pushed.rejected_count,
+        "withdrawn_count": pushed.withdrawn_count,
         "held_batch_count": pushed.held_batch_count,
         "batches": batch_table(shown),
-        "rejections": count_table("CleverTap said", pushed.rejections),
-        "withdrawals": count_table("why", pushed.withdrawals),
+        **_if_any("rejected", "CleverTap said", pushed.rejections),
+        **_if_any("withdrawn", "why", pushed.withdrawals),
         "read_back": lines(pushed.read_back),
         "stopped_because": lines([pushed.stopped_because]),
         "seconds": round(pushed.seconds, 1),
@@ -70,15 +65,15 @@ def push_metadata(settings: Settings, pushed: PushSummary, kinds: Collection[Cha
 
 
 def undo_metadata(settings: Settings, undone: UndoSummary) -> Facts:
-    """What was restored, and what was left alone and why."""
+    """What was restored, or in a preview would be, and what was left alone and why."""
     return {
-        "mode": str(ExportMode.PREVIEW if undone.preview else ExportMode.APPLY),
+        "mode": _mode(undone.preview),
         "undone_batch": undone.batch_id,
         "restorable_count": undone.restorable_count,
         "restored_count": undone.restored_count,
         "rejected_count": undone.rejected_count,
         "left_alone_count": sum(undone.left_alone.values()),
-        "left_alone": count_table("why", undone.left_alone),
+        **_if_any("left_alone", "why", undone.left_alone),
         "withdrawn_count": undone.withdrawn_count,
         "batches": batch_table(shown_batches(settings)),
         "doubts": lines(undone.doubts),
@@ -117,33 +112,28 @@ def shown_batches(settings: Settings) -> list[Batch]:
 
 
 def batch_table(shown: Sequence[Batch]) -> dg.MetadataValue:
-    """One row a batch."""
-    columns = {
-        "batch": "int",
-        "changes": "string",
-        "state": "string",
-        "count": "int",
-        **{outcome.value: "int" for outcome in Outcome},
-        "remarks": "string",
-    }
+    """One row a batch. Few columns: the UI gives a table half the page."""
     rows = [
-        (
-            batch.batch_id,
-            batch.kind.value,
-            batch.state.value,
-            batch.change_count,
-            *(batch.outcomes.get(outcome, 0) for outcome in Outcome),
-            _remarks(batch),
-        )
+        (batch.batch_id, f"{KIND_WORDS[batch.kind]} {batch.change_count:,}", batch.state.value, _remarks(batch))
         for batch in shown
     ]
-    return table(columns, rows)
+    return table({"batch": "int", "changes": "string", "state": "string", "receipts and remarks": "string"}, rows)
 
 
 def _remarks(batch: Batch) -> str:
+    receipts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(batch.outcomes.items()) if count)
     approved = f"approved by {batch.approved_by}: {batch.approved_because}" if batch.approved_by else ""
     undoes = f"undoes batch {batch.undoes_batch_id}" if batch.undoes_batch_id else ""
-    return lines([undoes, batch.held_because, approved, batch.read_back])
+    return lines([receipts, undoes, batch.held_because, approved, batch.read_back])
+
+
+def _if_any(name: str, what: str, counts: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
+    """An entry ``name`` with the table of ``counts``, or no entry."""
+    return {name: count_table(what, counts)} if counts else {}
+
+
+def _mode(is_preview: bool) -> str:
+    return "preview: nothing was sent" if is_preview else "apply"
 
 
 def _what_next(settings: Settings, shown: Sequence[Batch]) -> str:

@@ -24,13 +24,17 @@ ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _job(name: str, description: str, tags: Mapping[str, str] | None = None):
+def _job(
+    name: str, description: str, tags: Mapping[str, str] | None = None, config: Mapping[str, object] | None = None
+):
+    """``config``: what the launchpad opens with, for each asset."""
     return dg.define_asset_job(
         name,
         selection=list(ASSETS_OF_JOB[name]),
         executor_def=dg.in_process_executor,
         description=description,
         tags=tags,
+        config={"ops": {asset: {"config": config} for asset in ASSETS_OF_JOB[name]}} if config else None,
     )
 
 
@@ -66,6 +70,7 @@ push = _job(
     "push",
     "Sends the batches that no brake holds to CleverTap; with CT_EXPORT_MODE=preview, and no `apply: true` in the "
     "configuration of the run, it only tells what it would send.",
+    config={"apply": None, "batch_ids": []},
 )
 
 all_jobs = [intake, pull_day, pull_audience, normalize, domains, verify, judge, lists, plan, push]
