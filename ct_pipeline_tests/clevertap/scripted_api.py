@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -15,6 +15,7 @@ from ct_pipeline.clevertap.client import CleverTap
 from ct_pipeline.clevertap.connection import Connection
 from ct_pipeline.clevertap.retry import Patience
 
+T = TypeVar("T")
 PROJECT = "TEST-ABC-123Z"
 PASSCODE = "QSE-SSE-passcode-47"
 
@@ -168,6 +169,17 @@ class ScriptedApi:
         else:
             reply = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         return reply if isinstance(reply, Reply) else Reply(reply)
+
+
+def ask(script: Script, what: Callable[[CleverTap], Awaitable[T]]) -> tuple[T, ScriptedApi]:
+    """What ``what`` gets from a server with this script, and the server."""
+    api = ScriptedApi(script)
+
+    async def asking() -> T:
+        async with api, api.client() as client:
+            return await what(client)
+
+    return asyncio.run(asking()), api
 
 
 def _http(reply: Reply) -> bytes:
