@@ -135,12 +135,14 @@ def _take_up(
         with_email = rows.filter(pl.col("raw_email").is_not_null()) if is_from_clevertap else rows
         batch = normalized_batch(with_email, known)
         now = datetime.now(UTC)
-        summary.new_address_count += take_up(
-            conn, waiting.pull_id, waiting.audience, batch, now, fresh_for
-        ).new_address_count
+        taken = take_up(
+            conn, waiting.pull_id, waiting.audience, batch, now, fresh_for, has_holders=not is_from_clevertap
+        )
+        summary.new_address_count += taken.new_address_count
         if is_from_clevertap:
-            taken = take_up_profiles(conn, waiting.pull_id, waiting.project, rows, names, now)
-            summary.new_profile_count += taken.new_count
+            people = rows.join(batch.select("row_number", "address"), on="row_number", how="left")
+            merged = take_up_profiles(conn, waiting.pull_id, waiting.project, people, names, now)
+            summary.new_profile_count += merged.new_count
         summary.unusable.update(batch["syntax_reason"].drop_nulls().to_list())
         summary.row_count += rows.height
         on_rows(rows.height)

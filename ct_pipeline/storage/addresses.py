@@ -37,12 +37,17 @@ def take_up(
     frame: pl.DataFrame,
     now: datetime,
     fresh_for: timedelta = DEFAULT_FRESH_FOR,
+    *,
+    has_holders: bool = True,
 ) -> TakenUp:
     """Merge a pull's rows, any number of batches, any number of times: a repeated row changes nothing.
 
     ``frame``: row_number, raw_email, address, local_part, domain, syntax_reason, is_role, suggested_email. Where
     syntax_reason is set the address is never asked, only judged. An address whose answer is older than ``fresh_for``
     becomes due again, with its attempts counted anew.
+
+    Args:
+        has_holders: False where the rows are profiles, who are named with their profile afterwards.
 
     Raises:
         LookupError: the ledger has no such pull of that audience.
@@ -59,7 +64,7 @@ def take_up(
         _apply_newer_normalization(conn, now)
         conn.execute(_RESOLVE)
         analyze(conn, "pull_addresses")
-        holder_count = conn.execute(_NEW_HOLDERS, {"pull_id": pull_id}).rowcount
+        holder_count = conn.execute(_NEW_HOLDERS, {"pull_id": pull_id}).rowcount if has_holders else 0
         due_count = _make_due(conn, now, now - fresh_for)
         _judge_what_is_not_asked(conn, now)
         drop_stages(conn, ["pull_rows", "pull_changes", "pull_addresses", "pull_due"])

@@ -34,10 +34,12 @@ def take_up_profiles(
     property_names: Iterable[str],
     now: datetime,
 ) -> ProfilesTakenUp:
-    """Merge a pull's profiles (of ``PROFILE_SCHEMA``), any number of batches, any number of times.
+    """Merge a pull's profiles, any number of batches, any number of times; and who of them holds which address.
 
-    The newest read of a profile wins: a batch that was read before what the ledger knows changes nothing. The batch's
-    addresses have to be taken up before. Profiles without an identifier are holders of their address, and no more.
+    The newest read of a profile wins: a batch that was read before what the ledger knows changes nothing. Profiles
+    without an identifier are holders of their address, and no more.
+
+    ``frame``: ``PROFILE_SCHEMA``, and ``address``: the normalized one, which has been taken up; null without an email.
     Of the properties only those in ``property_names`` are kept; CleverTap does not promise to keep their capitals.
     """
     with conn.transaction():
@@ -47,8 +49,7 @@ def take_up_profiles(
         by_object_id = _merge(conn, parameters | {"kind": "objectId"})
         replaced_count = _replace(conn, parameters)
         by_identity = _merge(conn, parameters | {"kind": "identity"})
-        conn.execute(_NAME_HOLDERS, parameters)
-        conn.execute(_NAME_HOLDERS_OF_REPLACED, parameters)
+        conn.execute(_HOLDERS, parameters)
         drop_stages(conn, ["pull_profiles", "pull_objects", "replaced_profiles"])
     new_count = by_object_id[0] + by_identity[0]
     return ProfilesTakenUp(new_count, by_object_id[1] + by_identity[1], replaced_count)
@@ -63,18 +64,18 @@ def lock_profiles(conn: psycopg.Connection, project: str) -> None:
 
 _STAGE = """
 row_number bigint, identifier_kind text, identifier text collate "C", raw_email text collate "C",
+address text collate "C",
 unsubscribe_event_count integer, unsubscribe_event_at timestamptz, properties jsonb, fetched_at timestamptz
 """
 
 
 def _stage(conn: psycopg.Connection, frame: pl.DataFrame, property_names: Sequence[str]) -> None:
-    known = frame.filter(pl.col("identifier").is_not_null())
-    ours = _properties_in(known["properties"], property_names)
+    ours = _properties_in(frame["properties"], property_names)
     make_stage(conn, "pull_profiles", _STAGE)
     wanted = [name.split()[0] for name in _STAGE.split(",")]
-    copy_frame(conn, "pull_profiles", known.with_columns(ours.alias("properties")).select(wanted))
+    copy_frame(conn, "pull_profiles", frame.with_columns(ours.alias("properties")).select(wanted))
     # the other names that the ledger may know a profile by
-    others = known.select("row_number", "identifier_kind", "identifier", object_id="object_ids").explode("object_id")
+    others = frame.select("row_number", "identifier_kind", "identifier", object_id="object_ids").explode("object_id")
     is_other = (pl.col("identifier_kind") != "objectId") | (pl.col("identifier") != pl.col("object_id"))
     make_stage(conn, "pull_objects", 'row_number bigint, object_id text collate "C"')
     copy_frame(conn, "pull_objects", others.drop_nulls().filter(is_other).select("row_number", "object_id"))
@@ -107,9 +108,9 @@ insert into ledger.profiles as known (
     project, identifier_kind, identifier, address_id, raw_email, unsubscribe_event_count, unsubscribe_event_at,
     properties, properties_at, seen_at, pull_id)
 select distinct on (identifier)
-       %(project)s, identifier_kind, identifier, h.address_id, case when h.address_id is not null then s.raw_email end,
+       %(project)s, identifier_kind, identifier, address_id, case when address_id is not null then raw_email end,
        unsubscribe_event_count, unsubscribe_event_at, properties, fetched_at, least(fetched_at, %(now)s), %(pull_id)s
-from pull_profiles s left join ledger.holders h on h.pull_id = %(pull_id)s and h.row_number = s.row_number
+from pull_profiles left join ledger.addresses using (address)
 where identifier_kind = %(kind)s
 order by identifier, fetched_at desc
 on conflict (project, identifier_kind, identifier) do update
@@ -198,16 +199,15 @@ _FOLD_TOGETHER = (
     "delete from ledger.profiles p using replaced_profiles r where old_id <> kept_id and p.profile_id = old_id",
 )
 
-_NAME_HOLDERS = """
-update ledger.holders h set profile_id = p.profile_id
-from pull_profiles s join ledger.profiles p
+_HOLDERS = """
+insert into ledger.holders as known (pull_id, row_number, address_id, raw_email, profile_id)
+select %(pull_id)s, s.row_number, a.address_id, nullif(s.raw_email, a.address), coalesce(p.profile_id, r.kept_id)
+from pull_profiles s
+join ledger.addresses a using (address)
+left join ledger.profiles p
      on p.project = %(project)s and p.identifier_kind = s.identifier_kind and p.identifier = s.identifier
-where h.pull_id = %(pull_id)s and h.row_number = s.row_number and h.profile_id is distinct from p.profile_id
-"""
-
-_NAME_HOLDERS_OF_REPLACED = """
-update ledger.holders h set profile_id = r.kept_id
-from pull_profiles s join replaced_profiles r on r.object_id = s.identifier
-where s.identifier_kind = 'objectId' and h.pull_id = %(pull_id)s and h.row_number = s.row_number
-      and h.profile_id is distinct from r.kept_id
+left join replaced_profiles r on s.identifier_kind = 'objectId' and r.object_id = s.identifier
+order by s.row_number
+on conflict (pull_id, row_number) do update set profile_id = excluded.profile_id
+where known.profile_id is distinct from excluded.profile_id
 """

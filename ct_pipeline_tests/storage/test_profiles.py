@@ -55,11 +55,19 @@ def pulled(
     pull_id = record_pull(
         conn, audience, PROFILES, "everyone", sha256, "p", frame.height, 0, "email", {}, at, project=PROJECT
     )
+    return taken_up(conn, pull_id, frame, now or max(at, NOON))
+
+
+def taken_up(conn: psycopg.Connection, pull_id: int, frame: pl.DataFrame, now: datetime) -> ProfilesTakenUp:
+    """As the stage does it."""
     with_email = frame.drop_nulls("raw_email")
-    addresses = pull_rows(*with_email["raw_email"]) if with_email.height else None
-    if addresses is not None:
-        take_up(conn, pull_id, audience, addresses.with_columns(with_email["row_number"]), NOON)
-    return take_up_profiles(conn, pull_id, PROJECT, frame, NAMES, now or max(at, NOON))
+    if with_email.height:
+        addresses = pull_rows(*with_email["raw_email"]).with_columns(with_email["row_number"])
+        take_up(conn, pull_id, ledger_audience(PROJECT, "everyone"), addresses, NOON, has_holders=False)
+    else:
+        addresses = pl.DataFrame(schema={"row_number": pl.Int64, "address": pl.String})
+    people = frame.join(addresses.select("row_number", "address"), on="row_number", how="left")
+    return take_up_profiles(conn, pull_id, PROJECT, people, NAMES, now)
 
 
 def stored(conn: psycopg.Connection) -> list[tuple]:
@@ -117,8 +125,7 @@ def test_taking_up_the_same_pull_again_changes_nothing(conn: psycopg.Connection)
     pull_id = record_pull(conn, audience, PROFILES, "everyone", "00", "p", 2, 0, "email", {}, NOON, project=PROJECT)
     results = []
     for _ in range(3):
-        take_up(conn, pull_id, audience, pull_rows("ann@x.test", "ann@x.test"), NOON)
-        take_up_profiles(conn, pull_id, PROJECT, frame, NAMES, NOON)
+        taken_up(conn, pull_id, frame, NOON)
         results.append((conn.execute("select * from ledger.profiles").fetchall(), holders(conn)))
     assert results[0] == results[1] == results[2]
     assert stored(conn) == [("identity", "cust-1", "ann@x.test", "ann@x.test")]
