@@ -34,7 +34,13 @@ def plan_properties(
     fields = verdict_fields(("status", "reason", *policy.columns))
     with reader.transaction():
         make_members(reader, question.project, question.audience)
-        for rows, verdicts in property_rows(reader, question.project, fields, includes_undone=question.includes_undone):
+        for rows, verdicts in property_rows(
+            reader,
+            question.project,
+            fields,
+            of_audience=question.audience is not None,
+            includes_undone=question.includes_undone,
+        ):
             wanted = properties_of(verdicts, policy)
             writer.take([(row, _changed(row, want)) for row, want in zip(rows, wanted, strict=True)])
     writer.flush()

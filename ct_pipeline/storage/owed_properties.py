@@ -36,9 +36,16 @@ class PropertyRow(NamedTuple):
 
 
 def property_rows(
-    conn: psycopg.Connection, project: str, fields: Sequence[str], *, includes_undone: bool, batch_rows: int = 20_000
+    conn: psycopg.Connection,
+    project: str,
+    fields: Sequence[str],
+    *,
+    of_audience: bool,
+    includes_undone: bool,
+    batch_rows: int = 20_000,
 ) -> Iterator[tuple[list[PropertyRow], pl.DataFrame]]:
-    """Every profile of ``plan_members``, or with an open change, that has a verdict, or holds properties of ours.
+    """Every profile of the project, or of ``plan_members`` and those with an open change, that has a verdict or holds
+    properties of ours.
 
     Each list comes with a frame of the same height with the verdict's ``fields``, null where there is no verdict. All
     lists come from one snapshot. The connection is in the caller's transaction, and not to be used for anything else
@@ -55,7 +62,8 @@ def property_rows(
     conn.execute("set local cursor_tuple_fraction = 1")  # this cursor is read to its end
     with conn.cursor("property_rows") as cursor:
         chosen = "".join(f", {_FIELDS[field]}" for field in fields)
-        cursor.execute(_ROWS.replace("{fields}", chosen), {"project": project})  # pyright: ignore[reportArgumentType]
+        query = (_ROWS_OF_AUDIENCE if of_audience else _ROWS).replace("{fields}", chosen)
+        cursor.execute(query, {"project": project})  # pyright: ignore[reportArgumentType]
         while rows := cursor.fetchmany(batch_rows):
             frame = pl.DataFrame([row[width:] for row in rows], schema=schema, orient="row")
             yield [PropertyRow(*row[:width]) for row in rows], frame
@@ -120,16 +128,22 @@ order by c.profile_id, u.change_id desc
 """
 
 _ROWS = """
-select p.profile_id, p.identifier_kind, p.identifier, p.address_id, p.properties, m.profile_id is not null,
+select p.profile_id, p.identifier_kind, p.identifier, p.address_id, p.properties, true,
        o.change_id, o.properties, o.is_fixed, x.properties, u.properties, u.status, u.reason,
        v.status, v.reason, v.rule, v.rules_version, v.provider, v.verified_at{fields}
 from ledger.profiles p
-left join plan_members m using (profile_id)
 left join plan_open o using (profile_id)
 left join plan_refused x using (profile_id)
 left join plan_undone_properties u using (profile_id)
 left join ledger.verdicts v on v.address_id = p.address_id and v.reason <> 'not_asked_yet'
 left join ledger.addresses a on a.address_id = v.address_id
-where p.project = %(project)s and (m.profile_id is not null or o.change_id is not null)
+where p.project = %(project)s
       and (v.address_id is not null or p.properties <> '{}' or o.change_id is not null)
 """
+
+_ROWS_OF_AUDIENCE = (
+    _ROWS.replace("p.properties, true,", "p.properties, m.profile_id is not null,").replace(
+        "left join plan_open o", "left join plan_members m using (profile_id)\nleft join plan_open o"
+    )
+    + "      and (m.profile_id is not null or o.change_id is not null)\n"
+)

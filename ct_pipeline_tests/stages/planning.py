@@ -24,8 +24,9 @@ SERVICES = {"domain_not_found": "domain_not_found", "null_mx": "null_mx", "no_ma
 class World:
     """The people of a CleverTap project in the ledger. Everything is as of ``now``, which is the time of its making."""
 
-    def __init__(self, conn: psycopg.Connection, settings: Settings) -> None:
+    def __init__(self, conn: psycopg.Connection, settings: Settings, project: str = PROJECT) -> None:
         self.conn = conn
+        self.project = project
         self.settings = settings
         self.now = datetime.now(UTC)
 
@@ -34,7 +35,7 @@ class World:
         base = {
             "state_dir": self.settings.state_dir,
             "database_url": self.settings.database_url,
-            "project_id": PROJECT,
+            "project_id": self.project,
             "unsubscribe_share_limit": 1,
             "provider_jump_limit": 1,
         }
@@ -54,7 +55,7 @@ class World:
         properties: Mapping[str, object] | None = None,
         event_count: int = 0,
         event_at: datetime | None = None,
-        project: str = PROJECT,
+        project: str = "",
     ) -> int:
         """A profile; with ``reason`` its address has that verdict. The same ``identity`` again changes it."""
         address_id = None
@@ -72,8 +73,8 @@ class World:
             returning profile_id
             """,
             (
-                project, identity or f"id of {raw_email}", address_id, raw_email, json.dumps(properties or {}),
-                event_count, event_at, self.now,
+                project or self.project, identity or f"id of {raw_email}", address_id, raw_email,
+                json.dumps(properties or {}), event_count, event_at, self.now,
             ),
         ).fetchone()  # fmt: skip
         assert row is not None
@@ -147,12 +148,12 @@ class World:
                 is_resubscribe, level)
             values (%s, %s, %s, 'identity', %s, %s, %s)
             """,
-            (PROJECT, email, happened_at, identity, is_resubscribe, level),
+            (self.project, email, happened_at, identity, is_resubscribe, level),
         )
 
-    def pull(self, audience: str, profile_ids: Iterable[int], source_name: str = "", project: str = PROJECT) -> None:
+    def pull(self, audience: str, profile_ids: Iterable[int], source_name: str = "") -> None:
         """A pull of an audience that was taken up."""
-        name = f"{project}/{audience}"
+        name = f"{self.project}/{audience}"
         self.conn.execute(
             "insert into ledger.audiences (name, created_at) values (%s, %s) on conflict do nothing", (name, self.now)
         )
@@ -165,7 +166,7 @@ class World:
             select audience_id, 'profiles', %s, %s, '', %s, 0, '', '[]', clock_timestamp(), clock_timestamp(), %s
             from ledger.audiences where name = %s returning pull_id
             """,
-            (source_name or audience, sha256, len(rows), project, name),
+            (source_name or audience, sha256, len(rows), self.project, name),
         ).fetchone()
         assert row is not None
         self.conn.execute(
@@ -180,8 +181,11 @@ class World:
     def push(self, outcome: Outcome = Outcome.PROCESSED, kinds: Iterable[ChangeKind] = tuple(ChangeKind)) -> int:
         """Send, as a push would, every batch that is not held; how many changes there were."""
         rows = self.conn.execute(
-            "select batch_id from ledger.batches where state in ('planned', 'approved') and kind = any(%s) order by 1",
-            ([str(kind) for kind in kinds],),
+            """
+            select batch_id from ledger.batches
+            where state in ('planned', 'approved') and kind = any(%s) and project = %s order by 1
+            """,
+            ([str(kind) for kind in kinds], self.project),
         ).fetchall()
         count = 0
         for (batch_id,) in rows:
@@ -202,7 +206,7 @@ class World:
         changes = processed_changes(self.conn, batch_id)
         undo_id = add_batch(
             self.conn,
-            project=PROJECT,
+            project=self.project,
             kind=ChangeKind.RESUBSCRIBE if changes[0].kind is ChangeKind.UNSUBSCRIBE else ChangeKind.SET_PROPERTIES,
             changes=[undone(change) for change in changes],
             planned_at=self.now,
@@ -214,9 +218,9 @@ class World:
         return self.conn.execute(
             """
             select batch_id, kind, change_count from ledger.batches
-            where %s::text is null or state = %s order by batch_id
+            where project = %s and (%s::text is null or state = %s) order by batch_id
             """,
-            (state, state),
+            (self.project, state, state),
         ).fetchall()
 
 
