@@ -22,13 +22,22 @@ from ct_pipeline.stages.property_proof import PropertyProof
 from ct_pipeline.stages.push_clerk import Clerk
 from ct_pipeline.stages.push_grounds import close_groundless
 from ct_pipeline.stages.refresh_opt_outs import refresh_opt_outs
-from ct_pipeline.storage.changes import SendableBatch, finish_batch, intend, open_changes, sendable_batches, take_batch
+from ct_pipeline.storage.changes import (
+    SendableBatch,
+    finish_batch,
+    intend,
+    note_clock,
+    open_changes,
+    sendable_batches,
+    take_batch,
+)
 from ct_pipeline.to_clevertap.changes import Change
 from ct_pipeline.to_clevertap.push_records import answered, property_records, subscription_records
 from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
 from ct_pipeline.vocabulary import ChangeKind, Outcome
 
 TRIES = Backoff(1.0, 60.0, 7)  # of a write without a usable answer: about two minutes
+READING = Patience()
 ONE_TRY = Patience(trouble=Backoff(1.0, 1.0, 0))
 REFUSED_PAUSE_SECONDS = 1.0  # before a record that met CleverTap's own error is sent again
 WATCH_EVERY_SECONDS = 3.0
@@ -55,7 +64,7 @@ class PushRun:
         self._settings = settings
         self._clerk = clerk
         self._on_batch = on_batch
-        self._reader = client_of(settings)
+        self._reader = client_of(settings, patience=READING)
         self._writer = client_of(settings, patience=ONE_TRY)
         self._proof = PropertyProof(settings, clerk, self._reader, summary.project)
         self._stopping = asyncio.Event()
@@ -152,6 +161,8 @@ class PushRun:
                 await self._send_properties(pushed, changes)
             else:
                 await self._deliver(pushed, changes)
+            if self._writer.clock_difference is not None:
+                await self._clerk.do(note_clock, batch.batch_id, self._writer.clock_difference)
             pushed.is_done = await self._clerk.do(finish_batch, batch.batch_id, _now())
         except CtPipelineError as error:
             self.stop(str(error))

@@ -7,7 +7,7 @@ have reached CleverTap: it is sent again, which leads to the same state. Whoever
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
@@ -179,6 +179,11 @@ def finish_batch(conn: psycopg.Connection, batch_id: int, now: datetime) -> bool
         (BatchState.DONE, now, batch_id, BatchState.SENDING),
     )
     return cursor.rowcount == 1
+
+
+def note_clock(conn: psycopg.Connection, batch_id: int, difference: timedelta) -> None:
+    """Keep how far CleverTap's clock is ahead of ours while the batch is sent."""
+    conn.execute("update ledger.batches set clock_difference = %s where batch_id = %s", (difference, batch_id))
 
 
 def note_read_back(conn: psycopg.Connection, batch_id: int, words: str, is_stored: bool) -> None:

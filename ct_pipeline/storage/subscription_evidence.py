@@ -32,8 +32,10 @@ def subscription_evidence(
             identifier = Identifier(IdentifierKind(kind or IdentifierKind.OBJECT_ID), value)  # some name nobody
             events[raw_email].append(SubscriptionEvent(at, is_resubscribe, identifier, level))
         sendings: defaultdict[str, list[Sending]] = defaultdict(list)
-        for raw_email, kind, intended_at, answered_at, sent_as in conn.execute(_SENDINGS, parameters):
-            sendings[raw_email].append(Sending(kind == ChangeKind.RESUBSCRIBE, intended_at, answered_at, sent_as))
+        for raw_email, kind, intended_at, answered_at, sent_as, is_theirs in conn.execute(_SENDINGS, parameters):
+            sendings[raw_email].append(
+                Sending(kind == ChangeKind.RESUBSCRIBE, intended_at, answered_at, sent_as, is_theirs)
+            )
         holders: defaultdict[str, list[AddressHolder]] = defaultdict(list)
         for raw_email, kind, value, event_count, event_at, held_as in conn.execute(_HOLDERS, parameters):
             identifier = Identifier(IdentifierKind(kind), value)
@@ -60,10 +62,13 @@ where e.project = %(project)s
 # A change that was refused changed nothing; one without an answer, withdrawn later or not, may have. One that is only
 # counted as processed, because its answer never came, bears the time of its intent on the receipt.
 _SENDINGS: LiteralString = """
-select w.raw_email, c.kind, sent.intended_at, sent.answered_at, c.raw_email
+select w.raw_email, c.kind, sent.intended_at + difference, sent.answered_at + difference, c.raw_email,
+       b.clock_difference is not null
 from wanted w
 join ledger.changes c on c.address_id = w.address_id and c.kind in ('unsubscribe', 'resubscribe')
 left join ledger.receipts r using (change_id)
+left join ledger.batches b using (batch_id)
+cross join lateral (select coalesce(b.clock_difference, interval '0')) as clock (difference)
 cross join lateral (
     select unnest(c.earlier_intended_at) as intended_at, null::timestamptz as answered_at
     union all

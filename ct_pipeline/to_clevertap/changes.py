@@ -63,6 +63,7 @@ class Sending:
     intended_at: datetime
     answered_at: datetime | None  # None: the answer never came
     raw_email: str = ""  # the spelling that it named
+    is_in_their_time: bool = False  # the times are of CleverTap's clock, as those of its events
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from ct_pipeline.clevertap.records import Identifier
 from ct_pipeline.to_clevertap.changes import AddressHolder, Sending, SubscriptionEvent, SubscriptionEvidence
 from ct_pipeline.vocabulary import Subscription, SubscriptionSource
 
-# CleverTap's clock and ours differ, and an event may be raised some time after the answer.
+# CleverTap's clock and ours differ, and an event may be raised some time after the answer. Where the difference of the
+# clocks is known, it is so to about a second, and events tell the time in whole seconds.
 BEFORE_INTENT = timedelta(minutes=5)
+BEFORE_INTENT_IN_THEIR_TIME = timedelta(seconds=2)
 AFTER_ANSWER = timedelta(minutes=15)
 ACCOUNT_LEVEL = "account"  # such an event speaks for every profile with the address
 
@@ -82,7 +84,8 @@ def _explained(events: Iterable[SubscriptionEvent], sendings: Iterable[Sending])
 
 
 def _is_within(at: datetime, sending: Sending) -> bool:
-    return sending.intended_at - BEFORE_INTENT <= at <= _window_end(sending)
+    before = BEFORE_INTENT_IN_THEIR_TIME if sending.is_in_their_time else BEFORE_INTENT
+    return sending.intended_at - before <= at <= _window_end(sending)
 
 
 def _window_end(sending: Sending) -> datetime:

@@ -7,7 +7,6 @@ So everything doubtful counts as an opt-out here.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from ct_pipeline.clevertap.records import Identifier, PropertyValue
 from ct_pipeline.to_clevertap.changes import Change, Sending, SubscriptionEvent, SubscriptionEvidence, Undoable
@@ -120,14 +119,13 @@ def certain_sendings(evidence: Sequence[SubscriptionEvidence]) -> list[Subscript
     carries hundreds of changes. When it explains one more event of nearly all of its addresses, it has arrived.
     """
     kept = [replace(one, sendings=[s for s in one.sendings if s.answered_at is not None]) for one in evidence]
-    doubtful: dict[tuple[datetime, bool], list[int]] = {}
+    doubtful: dict[Sending, list[int]] = {}
     for index, one in enumerate(evidence):
         for sending in one.sendings:
             if sending.answered_at is None:
-                doubtful.setdefault((sending.intended_at, sending.is_resubscribe), []).append(index)
-    for (intended_at, is_resubscribe), members in sorted(doubtful.items()):
-        sending = Sending(is_resubscribe, intended_at, None)
-        heard = [i for i in members if any(e.is_resubscribe == is_resubscribe for e in kept[i].events)]
+                doubtful.setdefault(replace(sending, raw_email=""), []).append(index)  # one call names many addresses
+    for sending, members in sorted(doubtful.items(), key=lambda item: item[0].intended_at):
+        heard = [i for i in members if any(e.is_resubscribe == sending.is_resubscribe for e in kept[i].events)]
         witnesses = [i for i in heard if _explains_another(kept[i], sending)]
         if len(heard) >= FEWEST_WITNESSES and len(witnesses) >= ARRIVED_SHARE * len(heard):
             for index in members:

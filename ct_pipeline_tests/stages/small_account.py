@@ -61,7 +61,7 @@ class SmallAccount:
 
     def later(self) -> None:
         """Some seconds pass in CleverTap, whose events tell the time to the second."""
-        self.clevertap.faults.clock_offset_seconds += 3
+        self.clevertap.faults.clock_offset_seconds += 10
 
     def writes(self) -> list[str]:
         """The paths of all writing requests, in their order."""

@@ -116,11 +116,13 @@ create table ledger.batches (
     sending_at        timestamptz,
     done_at           timestamptz,
     read_back         text not null default '',
-    is_stored         boolean
+    is_stored         boolean,
+    clock_difference  interval
 );
 create index batches_open on ledger.batches (project, kind, batch_id) where state <> 'done';
 comment on column ledger.batches.held_provider is 'whose brake holds it; empty: none, or that of the share';
 comment on column ledger.batches.read_back is 'what reading a sample back has shown, in words';
+comment on column ledger.batches.clock_difference is 'CleverTap''s clock minus ours when it was sent; null: unknown';
 comment on column ledger.batches.is_stored is 'of property batches: whether the whole sample was there; null: not read';
 
 create table ledger.changes (
