@@ -70,7 +70,7 @@ def _pull(settings: Settings, day: datetime | None, audience: str | None, consol
         else:
             summary = pull_audience(settings, audience or EVERYONE, progress.read)
         progress.say("taking up addresses")
-        taken = normalize_new_pulls(settings, progress.taken_up, summary.pull_id)
+        taken = normalize_new_pulls(settings, progress.taken_up)  # also what an interrupted call has left
     _report(summary, taken, console)
 
 
