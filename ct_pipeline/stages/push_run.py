@@ -40,6 +40,7 @@ TRIES = Backoff(1.0, 60.0, 7)  # of a write without a usable answer: about two m
 READING = Patience()
 ONE_TRY = Patience(trouble=Backoff(1.0, 1.0, 0))
 REFUSED_PAUSE_SECONDS = 1.0  # before a record that met CleverTap's own error is sent again
+MOST_ATTEMPTS = 60  # of a change, over all pushes: more than any crash explains
 WATCH_EVERY_SECONDS = 3.0
 GRACE_SECONDS = 10.0  # for calls in flight when the user stops a push
 
@@ -69,6 +70,7 @@ class PushRun:
         self._proof = PropertyProof(settings, clerk, self._reader, summary.project)
         self._stopping = asyncio.Event()
         self._calls: set[asyncio.Task[list[RecordAnswer]]] = set()
+        self._named: set[int] = set()  # batches that were asked for by number
         self._left: set[int] = set()  # batches under way, or left with open changes
         self._watch: asyncio.Task[None] | None = None
 
@@ -87,6 +89,7 @@ class PushRun:
 
     async def push(self, kinds: Collection[ChangeKind], batch_ids: Collection[int] | None = None) -> None:
         """Send every batch of these kinds that may be sent; what ends it early stands in the summary."""
+        self._named = set(batch_ids or ())
         try:
             for kind, is_undo in PHASES:
                 if kind in kinds and not self._stopping.is_set():
@@ -157,6 +160,8 @@ class PushRun:
             pushed.withdrawn_count = withdrawn.total()
             self.summary.withdrawals += withdrawn
             changes = await self._clerk.do(open_changes, batch.batch_id)
+            if self._is_hopeless(pushed, changes):
+                return
             if batch.kind is ChangeKind.SET_PROPERTIES:
                 await self._send_properties(pushed, changes)
             else:
@@ -169,6 +174,17 @@ class PushRun:
         if pushed.is_done:
             self._left.discard(batch.batch_id)
         self._on_batch(pushed)
+
+    def _is_hopeless(self, pushed: PushedBatch, changes: Sequence[Change]) -> bool:
+        """Whether it was sent too often to be sent again by itself: else a sensor would send it for ever."""
+        if pushed.batch_id in self._named or not any(one.attempt_count >= MOST_ATTEMPTS for one in changes):
+            return False
+        self.summary.stopped_because = self.summary.stopped_because or (
+            f"Batch {pushed.batch_id} was sent {MOST_ATTEMPTS} times without a usable answer and is left alone now; "
+            f"the others were sent. Look at CleverTap's side first; `ct-pipeline push --apply --batch {pushed.batch_id}` "
+            "sends it again."
+        )
+        return True
 
     async def _send_properties(self, pushed: PushedBatch, changes: Sequence[Change]) -> None:
         """The first of this push alone, until it is proven that properties arrive; of an undo, its first change."""
