@@ -1,4 +1,4 @@
-"""A pull that is killed in mid-export goes on from its last saved page: the log of the simulated API shows it."""
+"""A pull that is stopped in mid-export goes on from its last saved page: the log of the simulated API shows it."""
 
 import json
 import os
@@ -94,6 +94,24 @@ def test_killed_pulls_lose_no_page_and_read_at_most_one_again(
     # what a pull had been given and not yet saved when it was killed: one page each at most
     page_count = int(said.partition(f"{PROFILE_COUNT:,} in ")[2].split()[0]) - 1  # the last one is of events
     assert page_count <= asked(calls, "GET") <= page_count + KILL_COUNT
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_pull_says_so_and_goes_on(
+    start_pull: Callable[[], "subprocess.Popen[str]"], tmp_path: Path, number: signal.Signals
+) -> None:
+    calls = tmp_path / "calls.jsonl"
+    process = start_pull()
+    wait_until(lambda: asked(calls, "GET") >= 3, lambda: process.poll() is None)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        128 + number,
+        "Stopped. The pages that came are kept; the same call goes on from here.\n",
+    )
+    said, _ = start_pull().communicate(timeout=120)
+    assert "gone on from where it was interrupted" in said
+    assert asked(calls, "POST") == 1
 
 
 def kill_in_mid_export(process: "subprocess.Popen[str]", calls: Path, more_pages: int) -> None:
