@@ -3,13 +3,11 @@
 Screenshots go to the folder of CT_SCREENSHOTS, or to the test's own.
 """
 
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from ct_pipeline.orchestration.instance import dagster_instance
 from ct_pipeline.orchestration.job_runs import JobRuns
@@ -22,13 +20,8 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import verdict_counts
 from ct_pipeline.vocabulary import Status
+from ct_pipeline_tests.end_to_end.browser import browser_page, free_port, screenshot_folder
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-LONGEST_WAIT_MS = 180_000  # runs and backfills wait for the daemon, which looks every few to thirty seconds
 CONTACT_FILE = "people.csv"
 PEOPLE = [
     Mailbox("anna@acme.test"),
@@ -76,14 +69,8 @@ def test_lanes_and_verdicts_are_materialized_by_mouse(
 
 @pytest.fixture
 def page(ui: str) -> Iterator[Page]:
-    """A window of the browser; opened last, since Playwright keeps an event loop in this thread."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1700, "height": 900})
-        page.set_default_timeout(LONGEST_WAIT_MS)
-        expect.set_options(timeout=LONGEST_WAIT_MS)
+    with browser_page() as page:
         yield page
-        browser.close()
 
 
 @pytest.fixture
@@ -94,7 +81,7 @@ def ui(sandboxed_settings: Settings) -> Iterator[str]:
     (inbox / CONTACT_FILE).write_text("email\n" + "".join(f"{mailbox.address}\n" for mailbox in PEOPLE))
     with dagster_instance(sandboxed_settings) as instance:
         JobRuns(instance).intake(CONTACT_FILE)
-    with serve(sandboxed_settings, "127.0.0.1", _free_port()) as server:
+    with serve(sandboxed_settings, "127.0.0.1", free_port()) as server:
         yield server.url
 
 
@@ -112,12 +99,4 @@ def sandboxed_settings(settings_for_tests: Settings, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    folder = Path(os.environ.get("CT_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return screenshot_folder(tmp_path)

@@ -4,7 +4,8 @@ import dagster as dg
 import psycopg
 from pydantic import SecretStr
 
-from ct_pipeline.orchestration.instance import dagster_environment, write_dagster_home
+from ct_pipeline.definitions import defs
+from ct_pipeline.orchestration.instance import CLEVERTAP_READS, EXPORT, dagster_environment, write_dagster_home
 from ct_pipeline.settings import Settings
 
 
@@ -30,3 +31,16 @@ def test_an_unchanged_configuration_is_not_written_again(settings: Settings) -> 
     before = path.stat().st_ino
     write_dagster_home(settings)
     assert path.stat().st_ino == before
+
+
+def test_one_run_at_a_time_reads_from_clevertap_and_one_plans_pushes_or_undoes(instance: dg.DagsterInstance) -> None:
+    config = instance.get_concurrency_config().pool_config
+    assert config.default_pool_limit == 1
+    assert config.pool_granularity is not None
+    assert config.pool_granularity.value == "run"
+    pools = {
+        job: {pool for node in defs.resolve_job_def(job).graph.nodes for pool in node.definition.pools}
+        for job in ("pull_day", "pull_audience", "plan", "push", "undo_batch")
+    }
+    assert pools["pull_day"] == pools["pull_audience"] == {CLEVERTAP_READS}
+    assert pools["plan"] == pools["push"] == pools["undo_batch"] == {EXPORT}

@@ -7,6 +7,7 @@ from ct_pipeline.orchestration.assets.verdicts import email_verdicts
 from ct_pipeline.orchestration.export_metadata import held_batches_check, plan_metadata, push_metadata
 from ct_pipeline.orchestration.groups import EXPORT as EXPORT_GROUP
 from ct_pipeline.orchestration.instance import EXPORT
+from ct_pipeline.orchestration.progress import Progress
 from ct_pipeline.orchestration.resources import Deployment
 from ct_pipeline.stages.plan import make_plan
 from ct_pipeline.stages.push import push
@@ -68,9 +69,11 @@ def export_batches(config: PlanConfig, deployment: Deployment) -> dg.Materialize
     "out. With CT_EXPORT_MODE=preview it only tells what it would send, unless the run's configuration says "
     "`apply: true`.",
 )
-def clevertap_unsubscribes(config: PushConfig, deployment: Deployment) -> dg.MaterializeResult:
+def clevertap_unsubscribes(
+    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment
+) -> dg.MaterializeResult:
     # An undo that was interrupted has left resubscribes behind: they are finished here.
-    return _push(config, deployment, {ChangeKind.UNSUBSCRIBE, ChangeKind.RESUBSCRIBE})
+    return _push(context, config, deployment, {ChangeKind.UNSUBSCRIBE, ChangeKind.RESUBSCRIBE})
 
 
 @dg.asset(
@@ -82,13 +85,24 @@ def clevertap_unsubscribes(config: PushConfig, deployment: Deployment) -> dg.Mat
     "differs is sent. With CT_EXPORT_MODE=preview it only tells what it would send, unless the run's configuration "
     "says `apply: true`.",
 )
-def clevertap_properties(config: PushConfig, deployment: Deployment) -> dg.MaterializeResult:
-    return _push(config, deployment, {ChangeKind.SET_PROPERTIES})
+def clevertap_properties(
+    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment
+) -> dg.MaterializeResult:
+    return _push(context, config, deployment, {ChangeKind.SET_PROPERTIES})
 
 
-def _push(config: PushConfig, deployment: Deployment, kinds: set[ChangeKind]) -> dg.MaterializeResult:
+def _push(
+    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment, kinds: set[ChangeKind]
+) -> dg.MaterializeResult:
     settings = deployment.settings()
-    pushed = push(settings, kinds=kinds, batch_ids=config.batch_ids or None, apply=config.apply)
+    progress = Progress(context)
+    pushed = push(
+        settings,
+        kinds=kinds,
+        batch_ids=config.batch_ids or None,
+        apply=config.apply,
+        on_batch=lambda batch: progress.say(lambda: f"Batch {batch.batch_id} is through."),
+    )
     metadata = push_metadata(settings, pushed, kinds)
     if pushed.stopped_because:
         # What was sent has its receipts; the run is red so that somebody looks, and its event tells the same figures.

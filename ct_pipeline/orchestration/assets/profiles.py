@@ -1,5 +1,6 @@
 """Profiles come in from CleverTap: one day at a time, or an audience at a time."""
 
+from collections.abc import Callable
 from datetime import date
 
 import dagster as dg
@@ -8,8 +9,10 @@ from ct_pipeline.orchestration import partitions
 from ct_pipeline.orchestration.groups import INTAKE
 from ct_pipeline.orchestration.instance import CLEVERTAP_READS
 from ct_pipeline.orchestration.metadata import Facts, lines
+from ct_pipeline.orchestration.progress import Progress
 from ct_pipeline.orchestration.resources import Deployment
 from ct_pipeline.stages.pull import PullSummary, pull_audience, pull_day
+from ct_pipeline.stages.pull_reading import PullProgress
 
 
 def _description(text: str) -> str:
@@ -29,7 +32,7 @@ def _description(text: str) -> str:
 )
 def raw_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult:
     day = date.fromisoformat(context.partition_key)
-    return dg.MaterializeResult(metadata=_metadata(pull_day(deployment.settings(), day)))
+    return dg.MaterializeResult(metadata=_metadata(pull_day(deployment.settings(), day, _told(context))))
 
 
 @dg.asset(
@@ -43,7 +46,18 @@ def raw_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> d
     ),
 )
 def audience_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult:
-    return dg.MaterializeResult(metadata=_metadata(pull_audience(deployment.settings(), context.partition_key)))
+    pull = pull_audience(deployment.settings(), context.partition_key, _told(context))
+    return dg.MaterializeResult(metadata=_metadata(pull))
+
+
+def _told(context: dg.AssetExecutionContext) -> Callable[[PullProgress], None]:
+    progress = Progress(context)
+    return lambda page: progress.say(
+        lambda: (
+            f"{page.record_count:,} records on {page.page_count:,} pages, query {page.query_number} of "
+            f"{page.query_count}. All of it is saved: an interrupted pull goes on from here."
+        )
+    )
 
 
 def _metadata(pull: PullSummary) -> Facts:
