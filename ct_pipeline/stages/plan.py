@@ -17,7 +17,8 @@ from ct_pipeline.stages.plan_properties import plan_properties
 from ct_pipeline.stages.plan_unsubscribes import plan_unsubscribes
 from ct_pipeline.storage import batches as stored
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.owed import PlanQuestion, make_members
+from ct_pipeline.storage.owed import make_members
+from ct_pipeline.storage.plan_question import PlanQuestion
 from ct_pipeline.storage.plans import audience_counts, keep_summary, lock_planning, plan, record_plan
 from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, SECOND_LOOK_UP_AFTER, SYNTAX_REASONS, Policy

@@ -8,8 +8,9 @@ import psycopg
 
 from ct_pipeline.clevertap.records import Identifier, PropertyValue
 from ct_pipeline.storage.batches import add_batch, withdraw
-from ct_pipeline.storage.owed import HeldBack, PlanQuestion, make_members
+from ct_pipeline.storage.owed import make_members
 from ct_pipeline.storage.owed_properties import PropertyRow, open_property_changes, property_rows
+from ct_pipeline.storage.plan_question import HeldBack, PlanQuestion
 from ct_pipeline.to_clevertap.changes import MAX_BATCH_CHANGES, Change
 from ct_pipeline.to_clevertap.policy import Policy
 from ct_pipeline.to_clevertap.preview import PlanSummary

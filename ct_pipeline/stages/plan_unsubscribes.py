@@ -9,7 +9,7 @@ import psycopg
 
 from ct_pipeline.storage import owed, plans
 from ct_pipeline.storage.batches import add_batch, hold, withdraw
-from ct_pipeline.storage.owed import PlanQuestion
+from ct_pipeline.storage.plan_question import HeldBack, PlanQuestion
 from ct_pipeline.storage.subscription_evidence import subscription_evidence
 from ct_pipeline.to_clevertap.brakes import (
     BRAKE_WINDOW,
@@ -88,7 +88,7 @@ def _withdraw(conn: psycopg.Connection, question: PlanQuestion, summary: PlanSum
     for part in _parts([row for row in owed.open_spellings(conn, project) if row[0] not in grounds]):
         known = _priors(conn, project, [owed.Spelling(raw_email, address_id) for _, raw_email, address_id in part])
         gone = {raw_email for raw_email, subscription, _ in known if subscription is Subscription.UNSUBSCRIBED}
-        grounds |= {change_id: owed.HeldBack.IS_UNSUBSCRIBED.value for change_id, email, _ in part if email in gone}
+        grounds |= {change_id: HeldBack.IS_UNSUBSCRIBED.value for change_id, email, _ in part if email in gone}
     for change_id, provider in owed.open_of_providers(conn, project, brakes.all_members()):
         grounds.setdefault(change_id, f"waits for the brake of {provider}")
     withdrawn = withdraw(conn, grounds.items(), summary.planned_at)

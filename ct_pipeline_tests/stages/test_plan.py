@@ -6,7 +6,7 @@ import pytest
 
 from ct_pipeline.errors import AudienceError, ExportError, SettingsError
 from ct_pipeline.stages.plan import approve, make_plan, plan_report
-from ct_pipeline.storage.owed import HeldBack
+from ct_pipeline.storage.plan_question import HeldBack
 from ct_pipeline.vocabulary import BatchState, ChangeKind, Outcome
 from ct_pipeline_tests.stages.planning import DAY, PROJECT, World
 
