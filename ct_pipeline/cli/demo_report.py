@@ -1,11 +1,11 @@
 """What the demo found, against the truth that only the sandbox knows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -14,12 +14,15 @@ from ct_pipeline.sandbox.grading import Grade, grade
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Status
 
+if TYPE_CHECKING:
+    from ct_pipeline.cli.demo_run import DemoOutcome
+
 MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One address of the sandbox, its verdict in the list file, and how the two compare."""
+    """One address of the sandbox, its verdict, and how the two compare."""
 
     truth: Mailbox
     status: str
@@ -41,14 +44,10 @@ class Traffic:
     data_offence_count: int
 
 
-def grade_list(list_file: Path, population: Sequence[Mailbox]) -> list[Graded]:
-    """Every address of ``population`` with the verdict that the list file gives it; one that is missing is wrong."""
-    rows = pl.read_csv(list_file, infer_schema=False)
-    # The contact file has a column `email` of its own, so the normalized address stands beside it.
-    address = "ct_email" if "ct_email" in rows.columns else "email"
-    verdicts = {row[0]: (row[1], row[2]) for row in rows.select(address, "status", "reason").iter_rows()}
+def grade_verdicts(verdicts: Mapping[str, tuple[str, str]], mailboxes: Sequence[Mailbox]) -> list[Graded]:
+    """Every address of ``mailboxes`` with its verdict (status, reason); one that has none is wrong."""
     graded = []
-    for mailbox in population:
+    for mailbox in mailboxes:
         status, reason = verdicts.get(mailbox.address, ("missing", "missing"))
         graded.append(Graded(mailbox, status, reason, grade(mailbox, status, reason)))
     return graded
@@ -64,7 +63,7 @@ def read_traffic(command_log: Path) -> Traffic:
     return Traffic(len(sessions), rcpt_count, offence_count)
 
 
-def print_report(console: Console, graded: Sequence[Graded], traffic: Traffic, elapsed_seconds: float) -> None:
+def print_report(console: Console, graded: Sequence[Graded], traffic: Traffic) -> None:
     console.print(_confusion_table(graded))
     wrong = [entry for entry in graded if entry.grade is Grade.WRONG]
     late = [entry for entry in wrong if entry.is_open]
@@ -76,7 +75,29 @@ def print_report(console: Console, graded: Sequence[Graded], traffic: Traffic, e
         console.print(_fault_table("[bold red]Not found out in time[/bold red]", late))
     if undecidable:
         console.print(_undecidable_table(undecidable))
-    console.print(_numbers(graded, traffic, elapsed_seconds))
+    console.print(_numbers(graded, traffic))
+
+
+def print_account(console: Console, outcome: "DemoOutcome", elapsed_seconds: float) -> None:
+    """What the push and the undo did to the account, read from the simulator and not from the ledger."""
+    pushed, left = outcome.pushed, outcome.after_undo
+    table = _number_table("The account, as CleverTap holds it")
+    table.add_row(f"{len(pushed.unsubscribed):,}", "addresses unsubscribed")
+    table.add_row(f"{len(pushed.unsubscribed_though_alive):,}", "of them that should not have been")
+    table.add_row(
+        f"{len(pushed.still_subscribed_though_dead):,}",
+        "dead ones left subscribed: above all domains without mail, whose second look-up comes after a day",
+    )
+    table.add_row(f"{pushed.profiles_with_new_properties:,}", "profiles with new properties")
+    table.add_row(f"{pushed.made_profile_count:,}", "profiles made by a write that named nobody")
+    names = " and ".join(str(batch.batch_id) for batch in outcome.undone)
+    table.add_row(f"{len(pushed.unsubscribed - left.unsubscribed):,}", f"subscribed again by undoing batch {names}")
+    restored = pushed.profiles_with_new_properties - left.profiles_with_new_properties
+    table.add_row(f"{restored:,}", "profiles that have their old properties again")
+    minutes, seconds = divmod(round(elapsed_seconds), 60)
+    table.add_row(f"{minutes}:{seconds:02d}", "minutes, from the start of the database")
+    console.print()
+    console.print(table)
 
 
 def _confusion_table(graded: Sequence[Graded]) -> Table:
@@ -120,18 +141,21 @@ def _undecidable_table(undecidable: Sequence[Graded]) -> Table:
     return table
 
 
-def _numbers(graded: Sequence[Graded], traffic: Traffic, elapsed_seconds: float) -> Table:
+def _numbers(graded: Sequence[Graded], traffic: Traffic) -> Table:
     grades = Counter(entry.grade for entry in graded)
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = _number_table("The verdicts")
+    table.add_row(f"{len(graded):,}", "addresses of the project")
+    table.add_row(f"{grades[Grade.RIGHT]:,}", "judged right")
+    table.add_row(f"{grades[Grade.WRONG]:,}", "judged wrong")
+    table.add_row(f"{grades[Grade.UNDECIDABLE]:,}", "that nobody can tell, judged unknown")
+    table.add_row(f"{traffic.session_count:,}", f"SMTP sessions: {traffic.session_count / len(graded):.2f} an address")
+    table.add_row(f"{traffic.rcpt_count:,}", f"RCPT commands: {traffic.rcpt_count / len(graded):.2f} an address")
+    table.add_row(f"{traffic.data_offence_count:,}", "attempts to send a message")
+    return table
+
+
+def _number_table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(justify="right", style="bold")
     table.add_column()
-    minutes, seconds = divmod(round(elapsed_seconds), 60)
-    table.add_row(str(len(graded)), "addresses in the sandbox")
-    table.add_row(str(grades[Grade.RIGHT]), "judged right")
-    table.add_row(str(grades[Grade.WRONG]), "judged wrong")
-    table.add_row(str(grades[Grade.UNDECIDABLE]), "that nobody can tell, judged unknown")
-    table.add_row(str(traffic.session_count), f"SMTP sessions: {traffic.session_count / len(graded):.2f} an address")
-    table.add_row(str(traffic.rcpt_count), f"RCPT commands: {traffic.rcpt_count / len(graded):.2f} an address")
-    table.add_row(str(traffic.data_offence_count), "attempts to send a message")
-    table.add_row(f"{minutes}:{seconds:02d}", "minutes, from the start of the database")
     return table

@@ -49,6 +49,10 @@ def sandbox(
         Path | None,
         typer.Option(help="Profiles of your own instead, as JSON or CSV.", rich_help_panel=CLEVERTAP),
     ] = None,
+    account: Annotated[
+        Path | None,
+        typer.Option(help="Keep the account in this file, and begin as it was left there.", rich_help_panel=CLEVERTAP),
+    ] = None,
     clevertap_port: Annotated[
         int, typer.Option(help="Port of its API; 0: any free one.", min=0, max=65535, rich_help_panel=CLEVERTAP)
     ] = 8750,
@@ -88,6 +92,7 @@ def sandbox(
     arguments += ["--profiles", str(profiles), "--clevertap-port", str(clevertap_port)]
     arguments += ["--seed", str(seed), "--faults", faults]
     files = {"--log": log, "--contacts": contacts, "--profile-file": profile_file, "--clevertap-log": clevertap_log}
+    files["--account"] = account
     for flag, path in files.items():
         arguments += [flag, str(path)] if path else []
     for setting in set_ or ():

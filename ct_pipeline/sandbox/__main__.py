@@ -58,6 +58,7 @@ async def _run(options: argparse.Namespace) -> None:
         reply_seconds=options.reply_seconds,
         profiles=read_account_file(options.profile_file) if options.profile_file else None,
         profile_count=0 if options.profile_file else options.profiles,
+        account_path=options.account,
         seed=options.seed,
         clevertap_port=options.clevertap_port,
         clevertap_log_path=options.clevertap_log,
@@ -133,6 +134,7 @@ def _add_clevertap_options(parser: argparse.ArgumentParser) -> None:
         "--profiles", type=int, default=PROFILE_COUNT, help="how many it has; 0: there is no CleverTap (%(default)s)"
     )
     group.add_argument("--profile-file", type=Path, help="profiles of your own instead, as JSON or CSV")
+    group.add_argument("--account", type=Path, help="keep the account in this file, and begin as it was left there")
     group.add_argument(
         "--clevertap-port", type=int, default=CLEVERTAP_PORT, help="port of its API; 0: any (%(default)s)"
     )

@@ -1,4 +1,4 @@
-"""The profiles of a small account from a file, written by hand: JSON or CSV."""
+"""The profiles of an account in a file: a small one written by hand (JSON or CSV), or one that is kept (JSON)."""
 
 import csv
 import json
@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ct_pipeline.atomic_files import replacing
 from ct_pipeline.errors import SettingsError
+from ct_pipeline.sandbox.clevertap_account import Account
 from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
 
 LIST_FIELDS = ("object_ids", "other_identities")
-FLAGS = ("msg_email", "is_dnd")
+FLAGS = ("msg_email", "is_dnd", "is_made_by_upload")
 TEXTS = ("identity", "email", "name", "phone", "mailbox")
 
 
@@ -40,6 +42,32 @@ def read_account_file(path: Path) -> list[AccountProfile]:
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise SettingsError(f"{path}, profile {number}: {error}") from None
     return profiles
+
+
+def write_account_file(path: Path, account: Account) -> None:
+    """Write all profiles as they are now, for :func:`read_account_file`; the file appears whole or not at all."""
+    rows = [
+        {
+            "identity": profile.identity,
+            "other_identities": profile.other_identities,
+            "object_ids": profile.object_ids,
+            "email": profile.email,
+            "mailbox": profile.mailbox,
+            "name": profile.name,
+            "phone": profile.phone,
+            "properties": profile.properties,
+            "msg_email": profile.msg_email,
+            "is_dnd": account.is_opted_out(profile.email),
+            "is_made_by_upload": profile.is_made_by_upload,
+            "events": {
+                name: [{"at": raised.at, "properties": dict(raised.properties)} for raised in occurrences]
+                for name, occurrences in profile.raised.items()
+            },
+        }
+        for profile in account.profiles
+    ]
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(rows), encoding="utf-8")
 
 
 def _json_rows(path: Path) -> list[Mapping[str, Any]]:

@@ -1,11 +1,12 @@
 """The running sandbox: DNS, mail hosts and CleverTap together, and the settings that point a pipeline at them."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from ct_pipeline.sandbox.account_file import read_account_file, write_account_file
 from ct_pipeline.sandbox.behaviours import DomainDns
 from ct_pipeline.sandbox.clevertap_account import Access
 from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
@@ -61,6 +62,8 @@ class Sandbox:
         profiles = [AccountProfile("cust-1", "anna@acme.test"), AccountProfile(email="bob@slow.test")]
         async with Sandbox(population=..., profiles=profiles, smtp_port=0, dns_port=0) as sandbox:
             sandbox.clevertap.opt_out(identity="cust-1")
+
+    With ``account_path`` the account is left in that file at the end, and begins as it was left there.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Sandbox:
         faults: Faults | None = None,
         switches: Switches | None = None,
         access: Access | None = None,
+        account_path: Path | None = None,
     ) -> None:
         if population is None and domains is None:
             given = read_inhabitants(folder)
@@ -92,10 +96,15 @@ class Sandbox:
             given = Inhabitants(hosts, domains or (), population or ())
         self.inhabitants = _with_everyone(given, profile_count, seed)
         self._clevertap: CleverTapSimulator | None = None
+        self._account_path = account_path
         if profiles is not None or profile_count:
             residents = self.inhabitants.mailboxes[1:]  # all but the prober
+            if account_path is not None and account_path.exists():
+                everyone: Iterable[AccountProfile] = read_account_file(account_path)
+            else:
+                everyone = [*(profiles or ()), *people(residents, profile_count, time.time(), seed)]
             self._clevertap = CleverTapSimulator(
-                [*(profiles or ()), *people(residents, profile_count, time.time(), seed)],
+                everyone,
                 faults=faults or Faults(seed=seed),
                 switches=switches,
                 access=access,
@@ -184,6 +193,8 @@ class Sandbox:
     async def __aexit__(self, *_error: object) -> None:
         if self._clevertap is not None:
             await self._clevertap.__aexit__()
+            if self._account_path is not None:
+                write_account_file(self._account_path, self._clevertap.account)
         if self._mail_hosts is not None:
             await self._mail_hosts.stop()
         if self._dns is not None:

@@ -29,7 +29,8 @@ class SandboxProcess:
 
     Args: as those of the command; ``folder`` with its own CSV files (see ``write_inhabitants``), default the packaged
     ones. Ports are free ones unless they are given. With ``profile_count`` or ``profile_file`` there is a CleverTap
-    account too; ``settings`` are faults and switches by name, and ``sandbox.clevertap`` reads and changes it::
+    account too, kept in ``account_path`` if that is given; ``settings`` are faults and switches by name, and
+    ``sandbox.clevertap`` reads and changes it::
 
         with SandboxProcess(log_path=..., profile_count=500, settings={"server_errors": 0.1}) as sandbox:
             sandbox.clevertap.opt_out(identity="cust-1001")
@@ -50,6 +51,7 @@ class SandboxProcess:
         seed: int = 0,
         clevertap_port: int = 0,
         clevertap_log_path: Path | None = None,
+        account_path: Path | None = None,
         faults: str = "none",
         settings: Mapping[str, object] | None = None,
     ) -> None:
@@ -63,6 +65,7 @@ class SandboxProcess:
         self._command += ["--profiles", str(profile_count), "--clevertap-port", str(clevertap_port)]
         self._command += ["--profile-file", str(profile_file)] if profile_file else []
         self._command += ["--clevertap-log", str(clevertap_log_path)] if clevertap_log_path else []
+        self._command += ["--account", str(account_path)] if account_path else []
         self._command += ["--seed", str(seed), "--faults", faults]
         for name, value in (settings or {}).items():
             self._command += ["--set", f"{name}={json.dumps(value)}"]

@@ -189,6 +189,18 @@ delete from ledger.unjudged u using new_verdicts n where n.address_id = u.addres
 # -- what a pull's people get to see ---
 
 
+def verdict_words(conn: psycopg.Connection, addresses: Sequence[str]) -> dict[str, tuple[Status, Reason]]:
+    """Status and reason of those ``addresses`` (normalized) that have a verdict."""
+    rows = conn.execute(
+        """
+        select address, status, reason from ledger.addresses join ledger.verdicts using (address_id)
+        where address = any(%s)
+        """,
+        (list(addresses),),
+    ).fetchall()
+    return {address: (Status(status), Reason(reason)) for address, status, reason in rows}
+
+
 class PullProgress(NamedTuple):
     """How far the addresses of a pull are. Counts are of addresses: rows that share one count once."""
 

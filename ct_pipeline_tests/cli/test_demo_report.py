@@ -1,12 +1,11 @@
 """Truth beside verdicts, as the demo prints it."""
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ct_pipeline.cli.demo_report import Graded, Traffic, grade_list, print_report
+from ct_pipeline.cli.demo_report import Graded, Traffic, grade_verdicts, print_report
 from ct_pipeline.sandbox.behaviours import MailboxBehaviour
 from ct_pipeline.sandbox.grading import Grade
 from ct_pipeline.sandbox.population import Mailbox
@@ -25,13 +24,13 @@ EVERYONE = [ANNA, BERT, CARLA]
         (["invalid,mailbox_not_found", "unknown,greylisted", "valid,accepted"], ["wrong", "wrong", "wrong"]),
     ],
 )
-def test_verdicts_are_read_from_the_list_file(tmp_path: Path, verdicts: list[str], grades: list[str]) -> None:
-    graded = grade_list(_list_file(tmp_path, verdicts), EVERYONE)
+def test_verdicts_are_graded_against_the_truth(verdicts: list[str], grades: list[str]) -> None:
+    graded = grade_verdicts(_verdicts(verdicts), EVERYONE)
     assert [entry.grade for entry in graded] == grades
 
 
-def test_an_address_that_the_list_lacks_is_wrong(tmp_path: Path) -> None:
-    graded = grade_list(_list_file(tmp_path, ["valid,accepted"]), EVERYONE)
+def test_an_address_without_a_verdict_is_wrong() -> None:
+    graded = grade_verdicts(_verdicts(["valid,accepted"]), EVERYONE)
     assert [entry.grade for entry in graded] == [Grade.RIGHT, Grade.WRONG, Grade.WRONG]
 
 
@@ -48,19 +47,13 @@ def test_the_report_tells_late_from_wrong() -> None:
         Graded(CARLA, "unknown", "prober_blocked", Grade.UNDECIDABLE),
     ]
     output = io.StringIO()
-    print_report(Console(file=output, width=120), graded, Traffic(2, 3, 0), 65.0)
+    print_report(Console(file=output, width=120), graded, Traffic(2, 3, 0))
     text = output.getvalue()
     assert "Wrong: 1 addresses" in text
     assert "Not found out in time: 1 addresses" in text
-    assert "1:05" in text
+    assert "3  RCPT commands: 1.00 an address" in text
 
 
-def _list_file(folder: Path, verdicts: list[str]) -> Path:
-    """A list file as it is written for a contact file that has a column ``email`` of its own."""
-    path = folder / "list.csv"
-    rows = [
-        f"{person.address.title()},{person.address},{verdict}"
-        for person, verdict in zip(EVERYONE, verdicts, strict=False)
-    ]
-    path.write_text("\n".join(["email,ct_email,status,reason", *rows]) + "\n")
-    return path
+def _verdicts(words: list[str]) -> dict[str, tuple[str, str]]:
+    pairs = [(word.partition(",")[0], word.partition(",")[2]) for word in words]
+    return dict(zip([person.address for person in EVERYONE], pairs, strict=False))
