@@ -181,8 +181,8 @@ class PushRun:
             return False
         self.summary.stopped_because = self.summary.stopped_because or (
             f"Batch {pushed.batch_id} was sent {MOST_ATTEMPTS} times without a usable answer and is left alone now; "
-            f"the others were sent. Look at CleverTap's side first; `ct-pipeline push --apply --batch {pushed.batch_id}` "
-            "sends it again."
+            "the others were sent. Look at CleverTap's side first; "
+            f"`ct-pipeline push --apply --batch {pushed.batch_id}` sends it again."
         )
         return True
 
