@@ -137,7 +137,7 @@ def _export_steps(found: Status) -> Iterator[str]:
         names = " ".join(name for name, *_ in batch_rows(held))
         changes = sum(one.change_count for one in held)
         yield (
-            f"{changes:,} changes are held by a brake. Look why, below; if they are right: "
+            f"{changes:,} changes are held by a brake: the open batches say why. If they are right: "
             f'`ct-pipeline approve {names} --because "what you looked at"`.'
         )
     if found.is_pushing:
