@@ -124,7 +124,8 @@ def _remarks(batch: Batch) -> str:
     receipts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(batch.outcomes.items()) if count)
     approved = f"approved by {batch.approved_by}: {batch.approved_because}" if batch.approved_by else ""
     undoes = f"undoes batch {batch.undoes_batch_id}" if batch.undoes_batch_id else ""
-    return lines([receipts, undoes, batch.held_because, approved, batch.read_back])
+    held = f"held: {batch.held_because}" if batch.held_because else ""
+    return lines([receipts, undoes, held, approved, batch.read_back])
 
 
 def _if_any(name: str, what: str, counts: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
@@ -149,7 +150,11 @@ def _what_next(settings: Settings, shown: Sequence[Batch]) -> str:
         )
     elif is_sendable:
         texts.append("The sensor pushing sends the batches that are not held.")
-    return " ".join(texts) or "Nothing is waiting to be sent."
+    if not texts:
+        texts.append("Nothing is waiting to be sent.")
+    if any(batch.state is BatchState.DONE for batch in shown):
+        texts.append("A batch that was sent is taken back with the job undo_batch.")
+    return " ".join(texts)
 
 
 def _how_to_approve(held: Sequence[Batch]) -> str:
