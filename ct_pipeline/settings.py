@@ -6,27 +6,22 @@ Names are the environment variables' (``CT_HELO_NAME`` is ``helo_name``). A wron
 
 import difflib
 import ipaddress
-import os
 import re
 import socket
-import stat
 from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ct_pipeline.errors import SettingsError
+from ct_pipeline.setting_values import default_state_dir, describe_fault, split_nameserver
 from ct_pipeline.vocabulary import ExportAction, ExportMode, Reason, Region
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-DEFAULT_DNS_PORT = 53
 LIKELY_MISSPELT = 0.8  # similarity of two names, from 0 to 1
 
 
@@ -36,7 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CT_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     state_dir: Path = Field(
-        default_factory=lambda: default_state_dir(),
+        default_factory=default_state_dir,
         description="Folder of the lake, the embedded database, the inbox and Dagster's files.",
         json_schema_extra={
             "default": "`.ct_pipeline` in the current folder; `/var/lib/ct_pipeline` for root below a private folder"
@@ -288,7 +283,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
+        faults = [describe_fault(fault, Settings.model_fields) for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from None
 
 
@@ -302,70 +297,3 @@ def misspelt_variables(environment: Iterable[str]) -> dict[str, str]:
     candidates = sorted(name for name in environment if name.startswith("CT") and name not in known)
     likely = {name: difflib.get_close_matches(name.upper(), known, 1, LIKELY_MISSPELT) for name in candidates}
     return {name: matches[0] for name, matches in likely.items() if matches}
-
-
-def split_nameserver(entry: str) -> tuple[str, int]:
-    """``("192.0.2.1", 53)`` from ``192.0.2.1``, ``192.0.2.1:53``, ``2001:db8::1`` or ``[2001:db8::1]:53``.
-
-    Raises:
-        ValueError: not an address, or not a port.
-    """
-    host, port = entry, str(DEFAULT_DNS_PORT)
-    if entry.startswith("["):
-        host, _, rest = entry[1:].partition("]")
-        port = rest.removeprefix(":") or port
-    elif entry.count(":") == 1:
-        host, port = entry.split(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{entry!r} is not ip or ip:port")
-    try:
-        return str(ipaddress.ip_address(host)), int(port)
-    except ValueError:
-        raise ValueError(f"{entry!r} is not ip or ip:port") from None
-
-
-def default_state_dir() -> Path:
-    """``.ct_pipeline`` in the current folder, or ``/var/lib/ct_pipeline`` when root works below a private folder.
-
-    The embedded Postgres does not run as root; its own system user must be able to reach the state folder.
-    """
-    here = Path.cwd() / ".ct_pipeline"
-    if os.name == "posix" and os.geteuid() == 0 and private_parent(here) is not None:
-        return Path("/var/lib/ct_pipeline")
-    return here
-
-
-def private_parent(folder: Path) -> Path | None:
-    """The first folder above ``folder`` that other users may not enter, or None."""
-    for parent in reversed(folder.absolute().parents):
-        if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
-            return parent
-    return None
-
-
-def allowed_values(name: str) -> str:
-    """What the setting ``name`` may be, in words: its range, and its unit where the name holds one."""
-    field = Settings.model_fields[name]
-    if field.annotation is bool:
-        return "true or false"
-    if field.annotation not in (int, float):
-        return ""
-    bounds = {type(bound).__name__: getattr(bound, type(bound).__name__.lower()) for bound in field.metadata}
-    least = f"{bounds['Ge']:,}" if "Ge" in bounds else f"more than {bounds['Gt']:,},"
-    unit = next((f" {unit}" for unit in ("seconds", "days") if name.endswith(f"_{unit}")), "")
-    kind = "a whole number, " if field.annotation is int and not unit else ""
-    until = "up to" if "Gt" in bounds else "to"
-    return f"{kind}{least} {until} {bounds['Le']:,}{unit}"
-
-
-def _describe(fault: "ErrorDetails") -> str:
-    name = str(fault["loc"][0]) if fault["loc"] else ""
-    message = fault["msg"].removeprefix("Value error, ")
-    field = Settings.model_fields.get(name)
-    if field is None:
-        return f"CT_{name.upper()}: {message}."
-    if allowed_values(name):
-        message = f"must be {allowed_values(name)}"
-    is_secret = "SecretStr" in str(field.annotation)
-    given = "" if is_secret else f" is {fault['input']!r};"
-    return f"CT_{name.upper()}{given or ':'} {message}. Meaning: {field.description}"

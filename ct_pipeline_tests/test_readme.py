@@ -20,7 +20,8 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
 from ct_pipeline.cli import app
-from ct_pipeline.settings import Settings, allowed_values, misspelt_variables
+from ct_pipeline.setting_values import allowed_values
+from ct_pipeline.settings import Settings, misspelt_variables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -102,7 +103,7 @@ def _values(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "values" in extra:
         return str(extra["values"])
-    if words := allowed_values(name):
+    if words := allowed_values(name, field):
         return words
     kinds = {"Path": "a folder", "SecretStr": "a URL", "tuple": "a list", "str": "text"}
     return next(words for kind, words in kinds.items() if kind in str(field.annotation))

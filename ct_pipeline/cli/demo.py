@@ -12,7 +12,8 @@ from rich.console import Console
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.interruption import stopped_by_signals
 from ct_pipeline.cli.running_database import running_database
-from ct_pipeline.settings import Settings, default_state_dir, load_settings
+from ct_pipeline.setting_values import default_state_dir
+from ct_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from ct_pipeline.sandbox.process import SandboxProcess

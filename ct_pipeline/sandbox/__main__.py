@@ -18,7 +18,7 @@ from ct_pipeline.sandbox.clevertap_faults import FAULT_PROFILES, Switches, chang
 from ct_pipeline.sandbox.contact_file import write_contact_file
 from ct_pipeline.sandbox.internet import DNS_ADDRESS, DNS_PORT, GREYLIST_SECONDS, SMTP_PORT, Sandbox
 from ct_pipeline.sandbox.population import PACKAGED_FOLDER
-from ct_pipeline.settings import split_nameserver
+from ct_pipeline.setting_values import split_nameserver
 
 READY = "sandbox ready"
 CLEVERTAP_PORT = 8750

@@ -21,7 +21,8 @@ import psycopg
 from psycopg import sql
 
 from ct_pipeline.errors import LedgerUnavailableError, StateFolderError
-from ct_pipeline.settings import Settings, private_parent
+from ct_pipeline.setting_values import private_parent
+from ct_pipeline.settings import Settings
 
 POSTGRES_VERSION = 18
 RECOVERY_TIMEOUT_SECONDS = 600  # after a crash of the machine the server replays its log before it answers
