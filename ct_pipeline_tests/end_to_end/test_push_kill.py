@@ -15,10 +15,13 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.vocabulary import ChangeKind
 from ct_pipeline_tests.end_to_end.big_account import BEFORE, COLUMNS, BigAccount, big_account
 from ct_pipeline_tests.end_to_end.pushers import Pushers
+from ct_pipeline_tests.end_to_end.waiting import wait_until
 
 SEED = 20261123
 KILL_COUNT = 30
-LONGEST_LIFE_SECONDS = 1.2  # from its start: some have not even taken the lock, others have sent a dozen batches
+LONGEST_LIFE_SECONDS = 1.2
+FROM_START_SECONDS = 0.3  # shorter lives are counted from the start, when some have not even taken the lock; the others
+# from the first intent: they die between intents and answers, or after a dozen batches
 BATCH_SIZE = 10
 CALLS_AT_ONCE = 3
 UNSUBSCRIBED = "Channel Unsubscribed"
@@ -32,7 +35,7 @@ def pushers() -> Iterator[Pushers]:
 
 def test_thirty_kills_forget_nothing(settings_for_tests: Settings, pushers: Pushers, tmp_path: Path) -> None:
     dice = random.Random(SEED)
-    with big_account(settings_for_tests, tmp_path, 1500, upload_concurrency=CALLS_AT_ONCE) as account:
+    with big_account(settings_for_tests, tmp_path, 3000, upload_concurrency=CALLS_AT_ONCE) as account:
         account.clevertap.set_faults(answer_seconds=0.15)
         batches = account.plan(BATCH_SIZE)
         lives = [dice.uniform(0, LONGEST_LIFE_SECONDS) for _ in range(KILL_COUNT)]
@@ -91,11 +94,20 @@ def test_an_undo_that_is_killed_goes_on(settings_for_tests: Settings, pushers: P
 
 def die_after(pushers: Pushers, account: BigAccount, seconds: float, kind: ChangeKind) -> int:
     """Start a push of one kind and kill it; how many receipts there are then."""
+    before = attempt_count(account)
     pushers.start_push("mortal", account.settings, kinds=[kind])
+    if seconds > FROM_START_SECONDS:
+        wait_until(lambda: attempt_count(account) > before, lambda: pushers.is_running("mortal"))
     time.sleep(seconds)
     kill = pushers.kill("mortal")
     assert kill.was_running, "the work is to outlive the kills: give the account more people"
     return sum(count for outcome, count in account.counts().items() if outcome)
+
+
+def attempt_count(account: BigAccount) -> int:
+    """How many changes were sent so far, each as often as it was."""
+    row = account.conn.execute("select sum(attempt_count) from ledger.changes").fetchone()
+    return row[0] if row else 0
 
 
 def cut_off_counts(account: BigAccount) -> dict[str, int]:
