@@ -27,7 +27,7 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[int | float | str 
 
 def lines(texts: Sequence[str]) -> str:
     """Several remarks as one value; a dash where there is nothing to remark."""
-    return without_addresses("; ".join(text.rstrip(".;") for text in texts if text)) or "-"
+    return "; ".join(without_addresses(text.rstrip(".;")) for text in texts if text) or "-"
 
 
 def without_addresses(text: str) -> str:
