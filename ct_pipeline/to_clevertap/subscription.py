@@ -30,11 +30,13 @@ def subscription_of(evidence: SubscriptionEvidence) -> tuple[Subscription, Subsc
     summary counts events that were never read, and they may be the newest, it is (unknown, profile summary).
     """
     theirs = not_ours(evidence.events, evidence.sendings)
-    if any(_has_unread(holder, evidence, has_known=bool(theirs)) for holder in evidence.holders):
+    heard = _Heard(evidence.events, evidence.holders)
+    if any(_has_unread(holder, heard, evidence.sendings, has_known=bool(theirs)) for holder in evidence.holders):
         return Subscription.UNKNOWN, SubscriptionSource.PROFILE_SUMMARY
     if not theirs:
         return Subscription.UNKNOWN, SubscriptionSource.NONE
-    newest = [_newest(_of_holder(theirs, holder, evidence)) for holder in evidence.holders] or [_newest(theirs)]
+    heard = _Heard(theirs, evidence.holders)
+    newest = [heard.newest(holder) for holder in evidence.holders] or [_newest(theirs)]
     if all(event is not None and not event.is_resubscribe for event in newest):
         return Subscription.UNSUBSCRIBED, SubscriptionSource.EVENT
     if all(event is not None and event.is_resubscribe for event in newest):
@@ -101,31 +103,38 @@ def _newest(events: Sequence[SubscriptionEvent]) -> SubscriptionEvent | None:
     return max(events, key=_in_order, default=None)
 
 
-def _of_holder(
-    events: Sequence[SubscriptionEvent], holder: AddressHolder, evidence: SubscriptionEvidence
-) -> list[SubscriptionEvent]:
-    """The events that say something about this profile."""
-    if len(evidence.holders) == 1:  # an event may name the profile by another of its identifiers
-        return list(events)
-    return [event for event in events if event.level == ACCOUNT_LEVEL or event.identifier == holder.identifier]
+class _Heard:
+    """Which events say something about a profile: its own, and those that speak for all.
+
+    Sorted once, since tens of thousands of profiles may share one made-up address.
+    """
+
+    def __init__(self, events: Iterable[SubscriptionEvent], holders: Sequence[AddressHolder]) -> None:
+        self._for_all: list[SubscriptionEvent] = []
+        self._own: defaultdict[Identifier, list[SubscriptionEvent]] = defaultdict(list)
+        is_alone = len(holders) == 1  # an event may name the profile by another of its identifiers
+        for event in sorted(events, key=_in_order):
+            is_for_all = is_alone or event.level == ACCOUNT_LEVEL
+            (self._for_all if is_for_all else self._own[event.identifier]).append(event)
+
+    def count(self, holder: AddressHolder) -> int:
+        return len(self._for_all) + len(self._own.get(holder.identifier, ()))
+
+    def newest(self, holder: AddressHolder) -> SubscriptionEvent | None:
+        return _newest([*self._for_all[-1:], *self._own.get(holder.identifier, [])[-1:]])
 
 
-def _has_unread(holder: AddressHolder, evidence: SubscriptionEvidence, *, has_known: bool) -> bool:
+def _has_unread(holder: AddressHolder, heard: _Heard, sendings: Sequence[Sending], *, has_known: bool) -> bool:
     """Whether the profile's summary counts an event whose content is not known and which may decide."""
     if not holder.unsubscribe_event_count:
         return False
-    read = _of_holder(evidence.events, holder, evidence)
     last_at = holder.unsubscribe_event_at
     if last_at is None:
         return not has_known
-    is_read = any(abs(event.happened_at - last_at) <= timedelta(minutes=1) for event in read)
-    is_older = any(event.happened_at > last_at for event in read)
-    if not (is_read or is_older or any(_is_within(last_at, sending) for sending in evidence.sendings)):
+    newest = heard.newest(holder)
+    is_read = newest is not None and newest.happened_at >= last_at - timedelta(minutes=1)
+    if not (is_read or any(_is_within(last_at, sending) for sending in sendings)):
         return True
-    # Older ones that nobody has read count for nothing beside a newer one that somebody has raised.
-    return not has_known and holder.unsubscribe_event_count > len(read) + _unseen_count(read, evidence.sendings)
-
-
-def _unseen_count(read: Sequence[SubscriptionEvent], sendings: Sequence[Sending]) -> int:
-    """Sendings whose event was not read yet."""
-    return max(0, len(sendings) - len(_explained(read, sendings)))
+    # Older ones that nobody has read count for nothing beside a newer one that somebody has raised. Where nobody has,
+    # each event is one of our sendings', whose event may also be still to come.
+    return not has_known and holder.unsubscribe_event_count > max(heard.count(holder), len(sendings))

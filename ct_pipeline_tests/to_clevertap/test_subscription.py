@@ -1,5 +1,6 @@
 """What is known of a subscription, our own changes left out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,3 +155,14 @@ def test_who_is_known_as_unsubscribed_is_never_resubscribed(
     known = evidence(*events, sendings=tuple(sendings), holders=(AddressHolder(ANN), AddressHolder(BOB)))
     if subscription_of(known)[0] is Subscription.UNSUBSCRIBED:
         assert somebody_opted_out(known)
+
+
+def test_an_address_that_many_thousands_share_is_judged_in_one_go() -> None:
+    crowd = [Identifier(IdentifierKind.IDENTITY, f"customer-{number}") for number in range(50_000)]
+    shared = evidence(
+        *(out(who=who) for who in crowd),
+        sendings=(sent(),),
+        holders=tuple(AddressHolder(who, 1, NOON) for who in crowd),
+    )
+    assert subscription_of(shared) == NOTHING
+    assert subscription_of(replace(shared, sendings=())) == UNSUBSCRIBED
