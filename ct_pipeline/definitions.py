@@ -13,7 +13,7 @@ from ct_pipeline.orchestration.batch_ops import batch_jobs
 from ct_pipeline.orchestration.export_sensors import export_sensors
 from ct_pipeline.orchestration.intake_sensors import intake_sensors
 from ct_pipeline.orchestration.jobs import all_jobs
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Deployment, resources_of
 from ct_pipeline.orchestration.schedules import all_schedules
 from ct_pipeline.orchestration.verifying_sensors import verifying_sensors
 
@@ -37,7 +37,7 @@ def build_defs(*, deployment: Deployment | None = None) -> dg.Definitions:
         jobs=[*all_jobs, *batch_jobs],
         schedules=all_schedules,
         sensors=[*intake_sensors, *verifying_sensors, *export_sensors],
-        resources={"deployment": deployment or Deployment()},
+        resources=resources_of(deployment or Deployment()),
         executor=dg.in_process_executor,  # also for runs that a click on an asset starts
     )
 

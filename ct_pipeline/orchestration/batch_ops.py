@@ -5,9 +5,8 @@ from pydantic import Field
 
 from ct_pipeline.orchestration.export_metadata import batches_metadata, undo_metadata
 from ct_pipeline.orchestration.instance import EXPORT
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import CleverTapProject, Deployment
 from ct_pipeline.stages.plan import approve
-from ct_pipeline.stages.undo import undo_batch as undo
 from ct_pipeline.vocabulary import ChangeKind
 
 WRITTEN_BY = {ChangeKind.UNSUBSCRIBE: "clevertap_unsubscribes", ChangeKind.SET_PROPERTIES: "clevertap_properties"}
@@ -51,16 +50,11 @@ def approve_op(context: dg.OpExecutionContext, config: ApproveConfig, deployment
     description="Restores what a batch has changed: only what it changed, only what was known before, never against "
     "the user's own will.",
 )
-def undo_op(context: dg.OpExecutionContext, config: UndoConfig, deployment: Deployment) -> None:
-    settings = deployment.settings()
-    undone = undo(
-        settings,
-        config.batch_id,
-        include_unknown=config.include_unknown,
-        apply=config.apply,
-        by=config.undone_by,
-    )
-    metadata = undo_metadata(settings, undone)
+def undo_op(
+    context: dg.OpExecutionContext, config: UndoConfig, deployment: Deployment, clevertap: CleverTapProject
+) -> None:
+    undone = clevertap.undo(config.batch_id, config.include_unknown, config.apply, config.undone_by)
+    metadata = undo_metadata(deployment.settings(), undone)
     context.log_event(dg.AssetObservation(WRITTEN_BY[undone.kind], metadata=metadata))
     if undone.stopped_because:
         raise dg.Failure(f"The undo has stopped. {metadata['stopped_because']}", metadata=metadata, allow_retries=False)

@@ -11,7 +11,7 @@ import psycopg
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs
-from ct_pipeline.orchestration.resources import Deployment, missing_connection
+from ct_pipeline.orchestration.resources import Deployment, Ledger, missing_connection
 from ct_pipeline.orchestration.under_way import is_job_under_way, is_under_way, resting_until
 from ct_pipeline.storage.clevertap_backlog import (
     batches_to_send,
@@ -20,7 +20,6 @@ from ct_pipeline.storage.clevertap_backlog import (
     has_verdicts,
     planned_at,
 )
-from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.vocabulary import ExportMode
 
 PLANS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; people look at the preview meanwhile
@@ -34,14 +33,16 @@ SAME_BATCHES_REST = timedelta(minutes=30)  # a push that left what it found is n
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Plans the export again when verdicts or profiles are newer than the last plan, and once a day.",
 )
-def planning(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
+def planning(
+    context: dg.SensorEvaluationContext, deployment: Deployment, ledger: Ledger
+) -> dg.SensorResult | dg.SkipReason:
     now = datetime.now(UTC)
     settings = deployment.settings()
     if reason := missing_connection(settings) or _busy(context, jobs.plan.name, now):
         return dg.SkipReason(reason)
     try:
-        with open_ledger(settings) as ledger:
-            reason = _why_no_plan(context, ledger, settings.project_id, now)
+        with ledger.open() as conn:
+            reason = _why_no_plan(context, conn, settings.project_id, now)
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     if reason:
@@ -55,7 +56,9 @@ def planning(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends batches that no brake holds, if CT_EXPORT_MODE is `apply`; with `preview` it starts nothing.",
 )
-def pushing(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
+def pushing(
+    context: dg.SensorEvaluationContext, deployment: Deployment, ledger: Ledger
+) -> dg.SensorResult | dg.SkipReason:
     now = datetime.now(UTC)
     settings = deployment.settings()
     if settings.export_mode is not ExportMode.APPLY:
@@ -66,8 +69,8 @@ def pushing(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.S
     if reason := missing_connection(settings) or _busy(context, jobs.push.name, now):
         return dg.SkipReason(reason)
     try:
-        with open_ledger(settings) as ledger:
-            waiting = batches_to_send(ledger, settings.project_id)
+        with ledger.open() as conn:
+            waiting = batches_to_send(conn, settings.project_id)
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     if not waiting.count:
@@ -91,16 +94,16 @@ def _busy(context: dg.SensorEvaluationContext, job: str, now: datetime) -> str:
     return ""
 
 
-def _why_no_plan(context: dg.SensorEvaluationContext, ledger: psycopg.Connection, project: str, now: datetime) -> str:
+def _why_no_plan(context: dg.SensorEvaluationContext, conn: psycopg.Connection, project: str, now: datetime) -> str:
     """Why no plan is needed; empty if one is."""
-    if not has_profiles(ledger, project):
+    if not has_profiles(conn, project):
         return "No profile of the project was pulled yet: materialize audience_profiles or raw_profiles first."
-    if not has_verdicts(ledger):
+    if not has_verdicts(conn):
         return "No address has been judged yet."
-    last = max(filter(None, [planned_at(ledger, project), _succeeded_at(context)]), default=None)
+    last = max(filter(None, [planned_at(conn, project), _succeeded_at(context)]), default=None)
     if last is None:
         return ""
-    if not has_news_since(ledger, project, last) and now - last < OLDEST_PLAN:
+    if not has_news_since(conn, project, last) and now - last < OLDEST_PLAN:
         return "No address was judged, and no profile taken up, since the last plan."
     if is_under_way(context.instance, "email_verdicts"):
         return "A judging run is under way."

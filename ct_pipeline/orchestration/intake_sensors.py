@@ -13,11 +13,10 @@ import dagster as dg
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs, partitions
-from ct_pipeline.orchestration.resources import Deployment, missing_connection
+from ct_pipeline.orchestration.resources import Deployment, Ledger, missing_connection
 from ct_pipeline.orchestration.under_way import is_under_way, rests
 from ct_pipeline.stages.pull import audience_names as names_of_audiences
 from ct_pipeline.storage.clevertap_backlog import has_pulls_to_take_up
-from ct_pipeline.storage.ledger import open_ledger
 
 SETTLED_AFTER_SECONDS = 5  # a file that changed more recently may still be being copied
 FILES_PER_TICK = 20
@@ -71,10 +70,10 @@ def audience_names(context: dg.SensorEvaluationContext, deployment: Deployment) 
     description="Normalizes what a click on raw_profiles, audience_profiles or contact_files alone, or an interrupted "
     "run, has left waiting.",
 )
-def taking_up(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.RunRequest | dg.SkipReason:
+def taking_up(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.RunRequest | dg.SkipReason:
     try:
-        with open_ledger(deployment.settings()) as ledger:
-            is_waiting = has_pulls_to_take_up(ledger)
+        with ledger.open() as conn:
+            is_waiting = has_pulls_to_take_up(conn)
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     if not is_waiting:

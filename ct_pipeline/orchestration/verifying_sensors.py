@@ -11,11 +11,10 @@ import dagster as dg
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.orchestration import jobs, partitions
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Ledger
 from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, rests
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
-from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import latest_pull
 from ct_pipeline.storage.verdicts import has_verdicts_since, unjudged_backlog
 
@@ -31,12 +30,12 @@ LISTS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; pe
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Asks again about addresses that are due: greylisted and other temporary answers, and stale verdicts.",
 )
-def recheck(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
+def recheck(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.SensorResult | dg.SkipReason:
     now = datetime.now(UTC)
     try:
-        with open_ledger(deployment.settings()) as ledger:
-            due = lanes_due(ledger, now)
-            has_domains = bool(domains_to_look_up(ledger, now, limit=1))
+        with ledger.open() as conn:
+            due = lanes_due(conn, now)
+            has_domains = bool(domains_to_look_up(conn, now, limit=1))
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     requests = []
@@ -61,11 +60,11 @@ def recheck(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.S
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Judges when enough new evidence has gathered, or has waited long enough, or the verifier is idle.",
 )
-def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.RunRequest | dg.SkipReason:
+def judging(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.RunRequest | dg.SkipReason:
     now = datetime.now(UTC)
     try:
-        with open_ledger(deployment.settings()) as ledger:
-            waiting = unjudged_backlog(ledger)
+        with ledger.open() as conn:
+            waiting = unjudged_backlog(conn)
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     if waiting.oldest_at is None:
@@ -86,7 +85,7 @@ def judging(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.R
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Writes a contact file's list again when verdicts in it have changed.",
 )
-def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SensorResult | dg.SkipReason:
+def list_writing(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.SensorResult | dg.SkipReason:
     now = datetime.now(UTC)
     judged = context.instance.fetch_materializations(dg.AssetKey("email_verdicts"), limit=1).records
     written: dict[str, float] = json.loads(context.cursor or "{}")
@@ -99,10 +98,10 @@ def list_writing(context: dg.SensorEvaluationContext, deployment: Deployment) ->
     if is_under_way(context.instance, "verified_list_files") or rests(context.instance, jobs.lists.name, now):
         return dg.SkipReason("Lists are being written, or the last run has failed a short time ago.")
     try:
-        with open_ledger(deployment.settings()) as ledger:
+        with ledger.open() as conn:
             keys = partitions.contact_files.get_partition_keys(dynamic_partitions_store=context.instance)
-            pulls = [pull for key in keys if (pull := latest_pull(ledger, key)) is not None]
-            changed = [pull.source_name for pull in pulls if has_verdicts_since(ledger, pull.pull_id, since)]
+            pulls = [pull for key in keys if (pull := latest_pull(conn, key)) is not None]
+            changed = [pull.source_name for pull in pulls if has_verdicts_since(conn, pull.pull_id, since)]
     except LedgerUnavailableError as error:
         return dg.SkipReason(str(error))
     return dg.SensorResult(

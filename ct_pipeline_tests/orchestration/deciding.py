@@ -3,14 +3,15 @@
 import dagster as dg
 
 from ct_pipeline.definitions import defs
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Deployment, resources_of
 
 Decision = dg.SensorResult | dg.RunRequest | dg.SkipReason
 
 
 def decide(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> Decision:
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"deployment": Deployment()})
-    decision = sensor(context)
+    resources = dict(resources_of(Deployment()))
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+        decision = sensor(context)
     assert isinstance(decision, Decision)
     return decision
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Deployment, resources_of
 from ct_pipeline.orchestration.schedules import daily_pull
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.ledger import open_ledger
@@ -77,7 +77,7 @@ def test_a_database_that_does_not_answer_is_told_and_waited_for(
 
 def _decide(instance: dg.DagsterInstance) -> list[dg.RunRequest] | dg.SkipReason:
     context = dg.build_schedule_context(
-        instance=instance, scheduled_execution_time=NIGHT, resources={"deployment": Deployment()}
+        instance=instance, scheduled_execution_time=NIGHT, resources=resources_of(Deployment())
     )
     decision = daily_pull(context)
     assert isinstance(decision, list | dg.SkipReason)

@@ -8,9 +8,8 @@ from ct_pipeline.orchestration.export_metadata import held_batches_check, plan_m
 from ct_pipeline.orchestration.groups import EXPORT as EXPORT_GROUP
 from ct_pipeline.orchestration.instance import EXPORT
 from ct_pipeline.orchestration.progress import Progress
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import CleverTapProject, Deployment
 from ct_pipeline.stages.plan import make_plan
-from ct_pipeline.stages.push import push
 from ct_pipeline.vocabulary import ChangeKind
 
 NO_BATCH_IS_HELD = "no_batch_is_held"
@@ -70,10 +69,10 @@ def export_batches(config: PlanConfig, deployment: Deployment) -> dg.Materialize
     "`apply: true`.",
 )
 def clevertap_unsubscribes(
-    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment
+    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment, clevertap: CleverTapProject
 ) -> dg.MaterializeResult:
     # An undo that was interrupted has left resubscribes behind: they are finished here.
-    return _push(context, config, deployment, {ChangeKind.UNSUBSCRIBE, ChangeKind.RESUBSCRIBE})
+    return _push(context, config, deployment, clevertap, {ChangeKind.UNSUBSCRIBE, ChangeKind.RESUBSCRIBE})
 
 
 @dg.asset(
@@ -86,24 +85,26 @@ def clevertap_unsubscribes(
     "says `apply: true`.",
 )
 def clevertap_properties(
-    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment
+    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment, clevertap: CleverTapProject
 ) -> dg.MaterializeResult:
-    return _push(context, config, deployment, {ChangeKind.SET_PROPERTIES})
+    return _push(context, config, deployment, clevertap, {ChangeKind.SET_PROPERTIES})
 
 
 def _push(
-    context: dg.AssetExecutionContext, config: PushConfig, deployment: Deployment, kinds: set[ChangeKind]
+    context: dg.AssetExecutionContext,
+    config: PushConfig,
+    deployment: Deployment,
+    clevertap: CleverTapProject,
+    kinds: set[ChangeKind],
 ) -> dg.MaterializeResult:
-    settings = deployment.settings()
     progress = Progress(context)
-    pushed = push(
-        settings,
-        kinds=kinds,
-        batch_ids=config.batch_ids or None,
-        apply=config.apply,
-        on_batch=lambda batch: progress.say(lambda: f"Batch {batch.batch_id} is through."),
+    pushed = clevertap.push(
+        kinds,
+        config.batch_ids or None,
+        config.apply,
+        lambda batch: progress.say(lambda: f"Batch {batch.batch_id} is through."),
     )
-    metadata = push_metadata(settings, pushed, kinds)
+    metadata = push_metadata(deployment.settings(), pushed, kinds)
     if pushed.stopped_because:
         # What was sent has its receipts; the run is red so that somebody looks, and its event tells the same figures.
         raise dg.Failure(f"The push has stopped. {metadata['stopped_because']}", metadata=metadata, allow_retries=False)

@@ -8,9 +8,8 @@ from ct_pipeline.orchestration import partitions
 from ct_pipeline.orchestration.assets.verdicts import email_verdicts
 from ct_pipeline.orchestration.groups import EXPORT
 from ct_pipeline.orchestration.metadata import count_table, file_link
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Deployment, Ledger
 from ct_pipeline.stages.lists import write_list
-from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.pulls import latest_pull
 
 
@@ -21,10 +20,12 @@ from ct_pipeline.storage.pulls import latest_pull
     kinds={"csv", "parquet"},
     description="A contact file again, its own columns first, then the verdict of each row.",
 )
-def verified_list_files(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult:
+def verified_list_files(
+    context: dg.AssetExecutionContext, deployment: Deployment, ledger: Ledger
+) -> dg.MaterializeResult:
     settings = deployment.settings()
-    with open_ledger(settings) as ledger:
-        pull = latest_pull(ledger, context.partition_key)
+    with ledger.open() as conn:
+        pull = latest_pull(conn, context.partition_key)
     if pull is None:
         raise ContactFileError(f"{context.partition_key} was not taken in yet. Materialize contact_files for it first.")
     written = write_list(settings, pull.pull_id, private_folder(settings.lists_dir) / context.partition_key)

@@ -10,8 +10,8 @@ from ct_pipeline.orchestration.groups import INTAKE
 from ct_pipeline.orchestration.instance import CLEVERTAP_READS
 from ct_pipeline.orchestration.metadata import Facts, lines
 from ct_pipeline.orchestration.progress import Progress
-from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.stages.pull import PullSummary, pull_audience, pull_day
+from ct_pipeline.orchestration.resources import CleverTapProject
+from ct_pipeline.stages.pull import PullSummary
 from ct_pipeline.stages.pull_reading import PullProgress
 
 
@@ -30,9 +30,9 @@ def _description(text: str) -> str:
         "them. Days begin at midnight in CT_TIMEZONE. An interrupted pull goes on from its last saved page."
     ),
 )
-def raw_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult:
+def raw_profiles(context: dg.AssetExecutionContext, clevertap: CleverTapProject) -> dg.MaterializeResult:
     day = date.fromisoformat(context.partition_key)
-    return dg.MaterializeResult(metadata=_metadata(pull_day(deployment.settings(), day, _told(context))))
+    return dg.MaterializeResult(metadata=_metadata(clevertap.pull_day(day, _told(context))))
 
 
 @dg.asset(
@@ -45,8 +45,8 @@ def raw_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> d
         "file NAME.json of the folder `audiences`, finds. The sensor audience_names adds one partition for each."
     ),
 )
-def audience_profiles(context: dg.AssetExecutionContext, deployment: Deployment) -> dg.MaterializeResult:
-    pull = pull_audience(deployment.settings(), context.partition_key, _told(context))
+def audience_profiles(context: dg.AssetExecutionContext, clevertap: CleverTapProject) -> dg.MaterializeResult:
+    pull = clevertap.pull_audience(context.partition_key, _told(context))
     return dg.MaterializeResult(metadata=_metadata(pull))
 
 

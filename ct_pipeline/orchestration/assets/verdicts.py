@@ -5,9 +5,8 @@ import dagster as dg
 from ct_pipeline.orchestration.assets.verification import CATCH_ALL_FACTS, MAILBOX_PROBES
 from ct_pipeline.orchestration.groups import VERDICTS
 from ct_pipeline.orchestration.metadata import count_table
-from ct_pipeline.orchestration.resources import Deployment
+from ct_pipeline.orchestration.resources import Deployment, Ledger
 from ct_pipeline.stages.judge import judge_unjudged
-from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import verdict_counts
 
 
@@ -17,11 +16,10 @@ from ct_pipeline.storage.verdicts import verdict_counts
     kinds={"polars", "postgres"},
     description="Status and reason of every address, from recorded evidence alone: materializing it sends nothing.",
 )
-def email_verdicts(deployment: Deployment) -> dg.MaterializeResult:
-    settings = deployment.settings()
-    summary = judge_unjudged(settings)
-    with open_ledger(settings) as ledger:
-        all_statuses = verdict_counts(ledger)
+def email_verdicts(deployment: Deployment, ledger: Ledger) -> dg.MaterializeResult:
+    summary = judge_unjudged(deployment.settings())
+    with ledger.open() as conn:
+        all_statuses = verdict_counts(conn)
     return dg.MaterializeResult(
         metadata={
             # Of every address in the ledger: the UI plots them over time.

@@ -1,6 +1,5 @@
 """Does this mailbox exist? Sessions with mail servers, in lanes."""
 
-import contextlib
 from collections.abc import Iterator
 
 import dagster as dg
@@ -9,8 +8,7 @@ from ct_pipeline.orchestration import partitions
 from ct_pipeline.orchestration.assets.domains import domain_facts
 from ct_pipeline.orchestration.groups import VERIFICATION
 from ct_pipeline.orchestration.metadata import Facts, count_table
-from ct_pipeline.orchestration.resources import Deployment
-from ct_pipeline.stages.verify import verify_lanes_iter
+from ct_pipeline.orchestration.resources import SmtpVerifier
 from ct_pipeline.verification.lane_summary import LaneSummary
 
 MAILBOX_PROBES = "mailbox_probes"
@@ -41,13 +39,15 @@ CATCH_ALL_FACTS = "catch_all_facts"
         ),
     ],
 )
-def smtp_verification(context: dg.AssetExecutionContext, deployment: Deployment) -> Iterator[dg.AssetMaterialization]:
+def smtp_verification(
+    context: dg.AssetExecutionContext, smtp_verifier: SmtpVerifier
+) -> Iterator[dg.AssetMaterialization]:
     """Yields each lane as it finishes, so that a cancelled or killed run keeps what is done.
 
     A lane that another process works on, or that was stopped, is reported with ``stopped_because`` and what is still
     due: it stays due in the ledger, and the recheck sensor asks for it again.
     """
-    with contextlib.closing(verify_lanes_iter(deployment.settings(), list(context.partition_keys))) as summaries:
+    with smtp_verifier.verify(context.partition_keys) as summaries:
         for lane in summaries:
             yield dg.AssetMaterialization(MAILBOX_PROBES, partition=lane.lane, metadata=_probes_metadata(lane))
             yield dg.AssetMaterialization(CATCH_ALL_FACTS, partition=lane.lane, metadata=_catch_all_metadata(lane))
