@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -10,10 +11,11 @@ from ct_pipeline.clevertap.connection import connection_of
 from ct_pipeline.errors import ExportError, SettingsError
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.push_clerk import Clerk
-from ct_pipeline.stages.push_grounds import groundless
+from ct_pipeline.stages.push_grounds import groundless, standard_of
 from ct_pipeline.stages.push_run import PushRun
 from ct_pipeline.storage.batches import batch, batches
 from ct_pipeline.storage.changes import sendable_batches
+from ct_pipeline.storage.grounds import Standard
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.push_lock import push_lock
 from ct_pipeline.to_clevertap.push_summary import HeldBatch, PushedBatch, PushSummary
@@ -57,7 +59,7 @@ def push(
         _check_known(conn, project, batch_ids)
         summary.held = _held(conn, project, kinds, batch_ids)
         if is_preview:
-            _preview(conn, summary, kinds, batch_ids, on_batch)
+            _preview(conn, summary, standard_of(settings, datetime.now(UTC)), kinds, batch_ids, on_batch)
         else:
             with push_lock(conn, project):
                 asyncio.run(_send(settings, conn, summary, kinds, batch_ids, on_batch))
@@ -96,12 +98,13 @@ async def _send(
 def _preview(
     conn: psycopg.Connection,
     summary: PushSummary,
+    standard: Standard,
     kinds: Collection[ChangeKind],
     batch_ids: Collection[int] | None,
     on_batch: Callable[[PushedBatch], object],
 ) -> None:
     for found in sendable_batches(conn, summary.project, kinds, batch_ids):
-        lost = groundless(conn, summary.project, found.batch_id, found.kind)
+        lost = groundless(conn, summary.project, found.batch_id, found.kind, standard)
         pushed = PushedBatch(found.batch_id, found.kind, found.undoes_batch_id, found.open_count)
         pushed.withdrawn_count = len(lost)
         summary.withdrawals.update(one.why for one in lost)

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 
+from ct_pipeline.settings import Settings
+from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.storage.changes import keep_receipts, open_changes
-from ct_pipeline.storage.grounds import LostGround, lost_grounds
+from ct_pipeline.storage.grounds import LostGround, Standard, lost_grounds
 from ct_pipeline.storage.subscription_evidence import subscription_evidence
 from ct_pipeline.to_clevertap.changes import Change, SubscriptionEvidence
+from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, SYNTAX_REASONS
 from ct_pipeline.to_clevertap.push_records import receipt_without_sending
 from ct_pipeline.to_clevertap.subscription import subscription_of
 from ct_pipeline.to_clevertap.undo import OPTED_OUT, opted_out
@@ -19,17 +22,29 @@ UNSUBSCRIBED_ALREADY = "the address is unsubscribed already, not by us"
 
 
 def close_groundless(
-    conn: psycopg.Connection, project: str, batch_id: int, kind: ChangeKind, now: datetime
+    conn: psycopg.Connection, project: str, batch_id: int, kind: ChangeKind, standard: Standard, now: datetime
 ) -> Counter[str]:
     """Write the receipts of changes that must not be sent; why → how many."""
-    lost = groundless(conn, project, batch_id, kind)
+    lost = groundless(conn, project, batch_id, kind, standard)
     keep_receipts(conn, [receipt_without_sending(one.change_id, kind, one.why, one.sent_at, now) for one in lost])
     return Counter(one.why for one in lost)
 
 
-def groundless(conn: psycopg.Connection, project: str, batch_id: int, kind: ChangeKind) -> list[LostGround]:
+def standard_of(settings: Settings, now: datetime) -> Standard:
+    """What a verdict has to meet today."""
+    return Standard(
+        rules_version=rules_version(),
+        fresh_since=now - timedelta(days=settings.fresh_for_days),
+        domain_reasons=list(map(str, DOMAIN_REASONS)),
+        syntax_reasons=list(map(str, SYNTAX_REASONS)),
+    )
+
+
+def groundless(
+    conn: psycopg.Connection, project: str, batch_id: int, kind: ChangeKind, standard: Standard
+) -> list[LostGround]:
     """The changes of a batch that must not be sent, and why; nothing is written."""
-    lost = {one.change_id: one for one in lost_grounds(conn, batch_id, kind)}
+    lost = {one.change_id: one for one in lost_grounds(conn, batch_id, kind, standard)}
     if kind is not ChangeKind.SET_PROPERTIES:
         for one in _by_subscription(conn, project, batch_id, kind):
             lost.setdefault(one.change_id, one)

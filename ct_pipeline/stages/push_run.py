@@ -20,7 +20,7 @@ from ct_pipeline.errors import CleverTapUnavailableError, CtPipelineError
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.property_proof import PropertyProof
 from ct_pipeline.stages.push_clerk import Clerk
-from ct_pipeline.stages.push_grounds import close_groundless
+from ct_pipeline.stages.push_grounds import close_groundless, standard_of
 from ct_pipeline.stages.refresh_opt_outs import refresh_opt_outs
 from ct_pipeline.storage.changes import (
     SendableBatch,
@@ -65,6 +65,7 @@ class PushRun:
         self._settings = settings
         self._clerk = clerk
         self._on_batch = on_batch
+        self._standard = standard_of(settings, _now())
         self._reader = client_of(settings, patience=READING)
         self._writer = client_of(settings, patience=ONE_TRY)
         self._proof = PropertyProof(settings, clerk, self._reader, summary.project)
@@ -156,7 +157,9 @@ class PushRun:
             if not await self._clerk.do(take_batch, batch.batch_id, _now()):
                 return
             self.summary.batches.append(pushed)
-            withdrawn = await self._clerk.do(close_groundless, self.summary.project, batch.batch_id, batch.kind, _now())
+            withdrawn = await self._clerk.do(
+                close_groundless, self.summary.project, batch.batch_id, batch.kind, self._standard, _now()
+            )
             pushed.withdrawn_count = withdrawn.total()
             self.summary.withdrawals += withdrawn
             changes = await self._clerk.do(open_changes, batch.batch_id)

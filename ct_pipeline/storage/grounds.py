@@ -1,7 +1,7 @@
 """Whether the grounds of a planned change still stand when its turn comes.
 
-Between plan and push days may pass: an address may have been verified again, a profile may have got another one, and
-whoever was to be unsubscribed may be so already.
+Between plan and push weeks may pass: an address may have been verified again, or its answer may have grown too old, a
+profile may have got another one, and whoever was to be unsubscribed may be so already.
 """
 
 from datetime import datetime
@@ -9,7 +9,17 @@ from typing import LiteralString, NamedTuple
 
 import psycopg
 
+from ct_pipeline.storage.plan_question import HeldBack
 from ct_pipeline.vocabulary import ChangeKind
+
+
+class Standard(NamedTuple):
+    """What a verdict has to meet, today as when it was planned, to unsubscribe anybody."""
+
+    rules_version: str
+    fresh_since: datetime  # an older answer counts for nothing
+    domain_reasons: list[str]  # of these the look-up of the domain is the answer
+    syntax_reasons: list[str]  # these never go stale
 
 
 class LostGround(NamedTuple):
@@ -20,9 +30,15 @@ class LostGround(NamedTuple):
     why: str
 
 
-def lost_grounds(conn: psycopg.Connection, batch_id: int, kind: ChangeKind) -> list[LostGround]:
+def lost_grounds(conn: psycopg.Connection, batch_id: int, kind: ChangeKind, standard: Standard) -> list[LostGround]:
     """The changes of a batch that have no receipt and whose grounds are gone, with why in words."""
-    rows = conn.execute(_QUERIES[kind].replace("{sent_at}", _SENT_AT), {"batch_id": batch_id}).fetchall()
+    parameters = {
+        "batch_id": batch_id,
+        **standard._asdict(),
+        "is_unjudged": HeldBack.IS_UNJUDGED.value,
+        "is_stale": HeldBack.IS_STALE.value,
+    }
+    rows = conn.execute(_QUERIES[kind].replace("{sent_at}", _SENT_AT), parameters).fetchall()
     return [LostGround(*row) for row in rows]
 
 
@@ -42,6 +58,11 @@ from (
                     then 'no profile holds the address in this spelling any more'
                 when {sent_at} is not null then null
                 when u.address_id is not null then 'new evidence on the address is not judged yet'
+                when v.rules_version <> %(rules_version)s then %(is_unjudged)s
+                when case when v.reason = any(%(domain_reasons)s) then coalesce(d.looked_up_at < %(fresh_since)s, true)
+                          else not v.reason = any(%(syntax_reasons)s)
+                               and coalesce(v.verified_at < %(fresh_since)s, true) end
+                    then %(is_stale)s
                 when exists (select from ledger.changes o left join ledger.receipts r using (change_id)
                              where o.project = c.project and o.raw_email = c.raw_email and o.kind = 'resubscribe'
                                and r.change_id is null)
@@ -56,6 +77,8 @@ from (
     left join ledger.receipts mine on mine.change_id = c.change_id
     left join ledger.verdicts v on v.address_id = c.address_id
     left join ledger.unjudged u on u.address_id = c.address_id
+    left join ledger.addresses a on a.address_id = c.address_id
+    left join ledger.domains d on d.domain_id = a.domain_id
     where c.batch_id = %(batch_id)s and mine.change_id is null) as judged
 where why is not null order by change_id
 """

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import psycopg
 
 from ct_pipeline.clevertap.records import PropertyValue
+from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.vocabulary import BatchState, ChangeKind, Subscription, SubscriptionSource
 from ct_pipeline_tests.storage.records import DAY, NOON
 
@@ -59,12 +60,13 @@ def set_verdict(conn: psycopg.Connection, address_id: int, status: str, reason: 
     conn.execute(
         """
         insert into ledger.verdicts (address_id, status, reason, safe_to_send, bounce_type, verdict_text, is_disposable,
-                                     is_free, is_role, provider, attempt_count, rule, rules_version, judged_at)
-        values (%s, %s, %s, 'no', %s, '', false, false, false, 'x.test', 1, 'a-rule', 'v1', %s)
+                                     is_free, is_role, provider, attempt_count, rule, rules_version, verified_at,
+                                     judged_at)
+        values (%s, %s, %s, 'no', %s, '', false, false, false, 'x.test', 1, 'a-rule', %s, %s, %s)
         on conflict (address_id) do update
         set status = excluded.status, reason = excluded.reason, bounce_type = excluded.bounce_type
         """,
-        (address_id, status, reason, bounce_type, NOON),
+        (address_id, status, reason, bounce_type, rules_version(), datetime.now(UTC), NOON),
     )
 
 

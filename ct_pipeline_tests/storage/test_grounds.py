@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 
+from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.storage.changes import intend, keep_receipts, open_changes, take_batch
-from ct_pipeline.storage.grounds import lost_grounds
+from ct_pipeline.storage.grounds import Standard, lost_grounds
 from ct_pipeline.to_clevertap.changes import Receipt
 from ct_pipeline.vocabulary import ChangeKind, Outcome
 from ct_pipeline_tests.storage.export_records import (
@@ -15,9 +16,10 @@ from ct_pipeline_tests.storage.export_records import (
     address_id_of,
     set_verdict,
 )
-from ct_pipeline_tests.storage.records import NOON
+from ct_pipeline_tests.storage.records import DAY, NOON
 
 ANN = "Ann@x.test"
+TODAY = Standard(rules_version(), NOON - 30 * DAY, domain_reasons=["null_mx"], syntax_reasons=["syntax_error"])
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def ann(conn: psycopg.Connection) -> int:
 
 
 def whys(conn: psycopg.Connection, batch_id: int, kind: ChangeKind = ChangeKind.UNSUBSCRIBE) -> list[str]:
-    return [lost.why for lost in lost_grounds(conn, batch_id, kind)]
+    return [lost.why for lost in lost_grounds(conn, batch_id, kind, TODAY)]
 
 
 def send(conn: psycopg.Connection, batch_id: int, *, answer: bool = True) -> None:
@@ -57,7 +59,7 @@ def test_an_unsubscribe_whose_verdict_changed_is_not_sent(
     if was_sent:
         send(conn, batch_id, answer=False)
     set_verdict(conn, address_id_of(conn, ANN), status, reason)
-    (lost,) = lost_grounds(conn, batch_id, ChangeKind.UNSUBSCRIBE)
+    (lost,) = lost_grounds(conn, batch_id, ChangeKind.UNSUBSCRIBE, TODAY)
     assert (lost.why, lost.sent_at) == (why, NOON if was_sent else None)
 
 
@@ -73,6 +75,26 @@ def test_an_address_with_new_evidence_waits_for_the_judge(conn: psycopg.Connecti
     batch_id = add_unsubscribes(conn, [ANN])
     conn.execute("insert into ledger.unjudged (address_id, since_at) values (%s, %s)", (address_id_of(conn, ANN), NOON))
     assert whys(conn, batch_id) == ["new evidence on the address is not judged yet"]
+    send(conn, batch_id, answer=False)
+    assert whys(conn, batch_id) == [], "what may have reached CleverTap is sent again, so that it is known"
+
+
+def test_an_answer_that_has_grown_old_since_the_plan_unsubscribes_nobody(conn: psycopg.Connection, ann: int) -> None:
+    batch_id = add_unsubscribes(conn, [ANN])
+    conn.execute("update ledger.verdicts set verified_at = %s", (NOON - 31 * DAY,))
+    assert whys(conn, batch_id) == ["its answer is no longer fresh: pull and verify again"]
+    conn.execute("update ledger.verdicts set reason = 'syntax_error'")
+    conn.execute("update ledger.changes set reason = 'syntax_error'")
+    assert whys(conn, batch_id) == [], "what was not asked cannot go stale"
+    conn.execute("update ledger.verdicts set reason = 'null_mx', verified_at = %s", (NOON,))
+    conn.execute("update ledger.changes set reason = 'null_mx'")
+    assert whys(conn, batch_id) == ["its answer is no longer fresh: pull and verify again"], "its domain is unknown"
+
+
+def test_a_verdict_of_earlier_rules_unsubscribes_nobody(conn: psycopg.Connection, ann: int) -> None:
+    batch_id = add_unsubscribes(conn, [ANN])
+    conn.execute("update ledger.verdicts set rules_version = 'of the last release'")
+    assert whys(conn, batch_id) == ["waits to be judged again"]
     send(conn, batch_id, answer=False)
     assert whys(conn, batch_id) == [], "what may have reached CleverTap is sent again, so that it is known"
 
