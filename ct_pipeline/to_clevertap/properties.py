@@ -1,6 +1,8 @@
 """Verdicts as profile properties: their names, their values as the API wants them, and what is to be sent. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from ct_pipeline.to_clevertap.policy import Policy
 
 DELETE: dict[str, object] = {"$delete": True}  # as CleverTap's SDKs send it
+_WIDEST_ZONE_SECONDS = 14 * 3600
+_ZONE_STEP_SECONDS = 15 * 60
 _ABBREVIATIONS = {"smtp": "SMTP", "mx": "MX"}
 _COLUMNS = {column.name: column for column in LIST_COLUMNS}
 
@@ -92,5 +96,24 @@ def _is_same(wanted: PropertyValue, held: object) -> bool:
         return isinstance(held, str) and held.strip() == str(wanted)
     if isinstance(wanted, str) and not isinstance(held, bool) and isinstance(held, str | int | float):
         text = str(held).strip()
-        return text == wanted.strip() or f"$D_{text}" == wanted
+        time = re.fullmatch(r"\$D_(\d{9,11})", wanted)
+        return text == wanted.strip() or (time is not None and _is_same_time(int(time[1]), text))
     return False
+
+
+def _is_same_time(seconds: int, shown: str) -> bool:
+    """Whether ``shown`` tells this time. How CleverTap shows a date on reading is not documented: Unix seconds,
+    milliseconds and ISO 8601 are understood, down to the second or only the day, in whichever zone if it names none."""
+    if re.fullmatch(r"\d{9,13}(\.0+)?", shown):
+        told = int(shown.partition(".")[0])
+        return seconds in (told, told // 1000)
+    try:
+        at = datetime.fromisoformat(shown)
+    except ValueError:
+        return False
+    if at.tzinfo is not None:
+        return int(at.timestamp()) == seconds
+    apart = int(at.replace(tzinfo=UTC).timestamp()) - seconds
+    if len(shown) <= len("2026-01-31"):
+        return -86_400 - _WIDEST_ZONE_SECONDS < apart <= _WIDEST_ZONE_SECONDS
+    return abs(apart) <= _WIDEST_ZONE_SECONDS and apart % _ZONE_STEP_SECONDS == 0

@@ -143,3 +143,36 @@ def test_what_was_sent_differs_no_more(wanted: dict, held: dict) -> None:
     assert {name: after[name] for name in after if name not in changes} == {
         name: value for name, value in held.items() if name not in changes
     }
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "$D_1764000000",
+        "1764000000",
+        1764000000.0,
+        1764000000000,
+        "1764000000000",
+        "2025-11-24T16:00:00Z",
+        "2025-11-24T16:00:00.000+00:00",
+        "2025-11-24T21:30:00+05:30",
+        "2025-11-24 21:30:00",
+        "2025-11-24",
+        "20251124",
+    ],
+)
+def test_a_time_is_not_sent_again_in_whichever_notation_it_comes_back(shown: object) -> None:
+    assert differences({"EV Verified At": "$D_1764000000"}, {"EV Verified At": shown}) == {}
+    later = {"EV Verified At": f"$D_{1764000000 + 3 * 86_400 + 1}"}
+    assert differences(later, {"EV Verified At": shown}) == later
+
+
+def test_a_host_whose_words_look_like_a_time_spoils_nothing() -> None:
+    wanted = {"EV SMTP Text": "$D_ 550 no such user"}
+    assert differences(wanted, {"EV SMTP Text": "2025-11-24"}) == wanted
+
+
+@pytest.mark.parametrize("shown", ["yesterday", "", "2025-11-24T16:00:01Z", "2025-11-24 21:30:01", True, None, 17])
+def test_another_time_or_none_is_sent_again(shown: object) -> None:
+    wanted = {"EV Verified At": "$D_1764000000"}
+    assert differences(wanted, {"EV Verified At": shown}) == wanted
