@@ -77,6 +77,7 @@ def describe_fault(fault: "ErrorDetails", fields: Mapping[str, FieldInfo]) -> st
         return f"CT_{name.upper()}: {message}."
     if words := allowed_values(name, field):
         message = f"must be {words}"
+    message = message.replace("Input should be ", "must be ", 1)
     is_secret = "SecretStr" in str(field.annotation)
     given = "" if is_secret else f" is {fault['input']!r};"
     return f"CT_{name.upper()}{given or ':'} {message}. Meaning: {field.description}"

@@ -226,10 +226,11 @@ class CleverTap:
                 raise _NotFoundError(f"CleverTap does not find what {call.what} needs: {answer.what}. {mend}")
             wait = self._wait_seconds(answer, repeated[type(answer)])
             if wait is None:
-                times = sum(repeated.values()) + 1
+                count = sum(repeated.values()) + 1
+                times = f"{count} times" if count > 1 else "once"
                 mend = f" {answer.mend}" if isinstance(answer, Trouble) and answer.mend else ""
                 raise CleverTapUnavailableError(
-                    f"CleverTap gave no usable answer to {call.what}, asked {times} times: {answer.what}.{mend}"
+                    f"CleverTap gave no usable answer to {call.what}, asked {times}: {answer.what}.{mend}"
                 )
             repeated[type(answer)] += 1
             _log.info("CleverTap, %s: %s; asked again in %.1f s", call.what, answer.what, wait)

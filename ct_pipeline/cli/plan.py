@@ -61,7 +61,7 @@ def show_plan(summary: "PlanSummary", console: Console) -> None:
         table("addresses by status", summary.by_status),
         table("unsubscribe because of", summary.by_reason),
         table("unsubscribe at provider", summary.by_provider),
-        table("held back, because it", summary.held_back),
+        table("held back because", summary.held_back),
     ):
         if rows:
             console.print()
@@ -79,6 +79,7 @@ def show_plan(summary: "PlanSummary", console: Console) -> None:
 
 
 def _next_steps(summary: "PlanSummary") -> list[str]:
+    from ct_pipeline.storage.plan_question import HeldBack
     from ct_pipeline.to_clevertap.preview import batch_rows
 
     steps: list[str] = []
@@ -88,12 +89,18 @@ def _next_steps(summary: "PlanSummary") -> list[str]:
             "Held batches send nothing until somebody has looked and says so: "
             f'ct-pipeline approve {names} --because "what was looked at"'
         )
-    if not summary.batches:
+    if not summary.profile_count:
+        steps.append(
+            f"No profile with an email was ever pulled from the project {summary.project}: ct-pipeline pull does it."
+        )
+    elif not summary.batches:
         steps.append("Nothing new is owed. ct-pipeline status shows what earlier plans have left to send.")
     elif summary.is_preview:
         steps.append("Nothing was sent. ct-pipeline push shows what would go; ct-pipeline push --apply sends it.")
     else:
         steps.append("Nothing was sent yet. ct-pipeline push sends what is not held.")
+    if HeldBack.WAS_UNDONE in summary.held_back:
+        steps.append("What an undo took back is planned again by ct-pipeline plan --include-undone.")
     return steps
 
 

@@ -98,7 +98,13 @@ def _report(summary: "PullSummary", taken: "NormalizeSummary", console: Console)
 
 
 def _profiles(summary: "PullSummary") -> str:
-    counts = f"; CleverTap counts {summary.expected_count:,}" if summary.expected_count is not None else ""
+    from ct_pipeline.from_clevertap.audiences import DAILY
+
+    counts = ""
+    if summary.expected_count is not None:
+        # Of the two queries of a day CleverTap counts each by itself; the larger number is known.
+        least = "at least " if summary.audience == DAILY else ""
+        counts = f"; CleverTap counts {least}{summary.expected_count:,}"
     return f"{summary.profile_count:,} in {counted(summary.page_count, 'page')}{counts}"
 
 

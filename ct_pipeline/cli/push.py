@@ -1,5 +1,7 @@
 """``ct-pipeline push``: send what is planned and not held, or show what would be sent."""
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +16,7 @@ from ct_pipeline.cli.verify_report import counted
 from ct_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
+    from ct_pipeline.to_clevertap.push_summary import HeldBatch, PushedBatch, PushSummary
 
 ROWS_SHOWN = 20
 EXAMPLES = """Examples:
@@ -64,16 +66,29 @@ def show_push(summary: "PushSummary", console: Console) -> None:
         _show_preview(summary, console)
     else:
         _show_sent(summary, console)
-    for held in summary.held[:ROWS_SHOWN]:
-        console.print(
-            f"Batch {held.batch_id} ({counted(held.change_count, 'change')}) is held: {held.held_because}", markup=False
-        )
-    if len(summary.held) > ROWS_SHOWN:
-        console.print(f"… and {len(summary.held) - ROWS_SHOWN:,} more held batches.")
-    if summary.held:
-        console.print(
-            'Held batches are sent after `ct-pipeline approve BATCH --because "what you looked at"`.', markup=False
-        )
+    held = list(_held(summary.held))
+    for line in held[:ROWS_SHOWN]:
+        console.print(line, markup=False, soft_wrap=True)
+    if len(held) > ROWS_SHOWN:
+        console.print("… and more held batches; ct-pipeline status lists them.")
+    if held:
+        how = 'Held batches are sent after `ct-pipeline approve BATCH --because "what you looked at"`.'
+        console.print(how, markup=False, soft_wrap=True)
+
+
+def _held(batches: "list[HeldBatch]") -> Iterator[str]:
+    """A sentence for each run of neighbours that the same brake holds."""
+    for because, run in groupby(batches, lambda one: one.held_because):
+        members = list(run)
+        changes = counted(sum(one.change_count for one in members), "change")
+        if len(members) == 1:
+            yield f"Batch {members[0].batch_id} ({changes}) is held: {because}"
+        elif members[-1].batch_id - members[0].batch_id == len(members) - 1:
+            yield f"Batches {members[0].batch_id}-{members[-1].batch_id} ({changes}) are held: {because}"
+        else:
+            names = ", ".join(str(one.batch_id) for one in members[:ROWS_SHOWN])
+            rest = " …" * (len(members) > ROWS_SHOWN)
+            yield f"Batches {names}{rest} ({changes}) are held: {because}"
 
 
 def _show_preview(summary: "PushSummary", console: Console) -> None:
@@ -119,18 +134,21 @@ def _table(summary: "PushSummary") -> Table:
     for name in (*counts, "withdrawn"):
         table.add_column(name, justify="right")
     table.add_column("")
+
+    def counts_of(one: "PushedBatch") -> tuple[int, ...]:
+        if summary.preview:
+            return one.open_count - one.withdrawn_count, one.withdrawn_count
+        return one.sent_count, one.processed_count, one.rejected_count, one.withdrawn_count
+
     for one in summary.batches[:ROWS_SHOWN]:
-        shown = (
-            (one.open_count - one.withdrawn_count,)
-            if summary.preview
-            else (one.sent_count, one.processed_count, one.rejected_count)
-        )
         undoes = f"undoes batch {one.undoes_batch_id}" if one.undoes_batch_id else ""
         state = undoes if summary.preview or one.is_done else f"{undoes} not finished".strip()
-        numbers = [f"{count:,}" for count in (*shown, one.withdrawn_count)]
+        numbers = [f"{count:,}" for count in counts_of(one)]
         table.add_row(str(one.batch_id), KIND_WORDS[one.kind], *numbers, Text(state, style="yellow"))
     if len(summary.batches) > ROWS_SHOWN:
-        table.add_row("…", f"{len(summary.batches) - ROWS_SHOWN:,} batches more")
+        left = summary.batches[ROWS_SHOWN:]
+        sums = (sum(column) for column in zip(*map(counts_of, left), strict=True))
+        table.add_row("…", f"{len(left):,} more", *(f"{count:,}" for count in sums))
     return table
 
 

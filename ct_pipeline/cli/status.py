@@ -1,7 +1,7 @@
 """``ct-pipeline status``: where everything stands, and what to do next."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,9 +16,10 @@ from ct_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from ct_pipeline.stages.status import Status
+    from ct_pipeline.storage.due import DueAgain
     from ct_pipeline.to_clevertap.changes import Batch
 
-BATCH_ROWS_SHOWN = 20
+BATCH_ROWS_SHOWN = 20  # of the open ones the first, of the done ones the last
 
 
 def status() -> None:
@@ -45,10 +46,12 @@ def show_status(found: "Status", console: Console) -> None:
     for label, text in _facts(found):
         facts.add_row(Text(label), text if isinstance(text, Text) else Text(text))
     console.print(facts)
-    for title, batches in (("open batches", found.open_batches), ("last batches", found.done_batches)):
-        if batches:
-            console.print()
-            console.print(_batches(title, batches))
+    if found.open_batches:
+        console.print()
+        console.print(_batches("open batches", found.open_batches))
+    if found.done_batches:
+        console.print()
+        console.print(_batches("last batches", found.done_batches, are_last=True))
     console.print()
     console.print("What to do next", style="bold")
     for number, step in enumerate(found.next_steps, start=1):
@@ -74,11 +77,7 @@ def _facts(found: "Status") -> Iterator[tuple[str, "str | Text"]]:
         label = ""
     yield "addresses", _statuses(found)
     if found.due is not None and found.due.address_count:
-        first = f", the first at {_when(found.due.first_at)}" if found.due.first_at else ""
-        yield (
-            "to be asked",
-            f"{found.due_now_count:,} now, {found.due.address_count - found.due_now_count:,} not yet{first}",
-        )
+        yield "to be asked", _due(found, found.due)
     if found.unjudged_count:
         yield "unjudged", f"{counted(found.unjudged_count, 'address', 'addresses')} with new evidence"
     if found.project:
@@ -93,6 +92,14 @@ def _facts(found: "Status") -> Iterator[tuple[str, "str | Text"]]:
             label = ""
 
 
+def _due(found: "Status", due: "DueAgain") -> str:
+    later = due.address_count - found.due_now_count
+    if found.unknown_domain_count and due.first_at and due.first_at <= datetime.now(UTC):
+        return f"{found.due_now_count:,} now, {later:,} after their domains are looked up, or later"
+    first = f", the first at {_when(due.first_at)}" if due.first_at else ""
+    return f"{found.due_now_count:,} now, {later:,} not yet{first}"
+
+
 def _statuses(found: "Status") -> Text:
     total = sum(found.statuses.values())
     shown = Text(f"{total:,}")
@@ -103,16 +110,16 @@ def _statuses(found: "Status") -> Text:
     return shown
 
 
-def _batches(title: str, batches: "list[Batch]") -> Table:
+def _batches(title: str, batches: "list[Batch]", *, are_last: bool = False) -> Table:
     from ct_pipeline.to_clevertap.preview import batch_rows
     from ct_pipeline.vocabulary import BatchState
 
     table = Table(title, "changes", "state", "why", box=None, pad_edge=False)
     rows = batch_rows(batches)
-    for name, what, state, why in rows[:BATCH_ROWS_SHOWN]:
+    for name, what, state, why in rows[-BATCH_ROWS_SHOWN:] if are_last else rows[:BATCH_ROWS_SHOWN]:
         style = {BatchState.HELD: "yellow", BatchState.SENDING: "cyan"}.get(BatchState(state), "")
         table.add_row(name, what, Text(state, style=style), Text(why))
-    if len(rows) > BATCH_ROWS_SHOWN:
+    if len(rows) > BATCH_ROWS_SHOWN and not are_last:
         table.add_row("…", f"{len(rows) - BATCH_ROWS_SHOWN:,} rows more", "", "")
     return table
 

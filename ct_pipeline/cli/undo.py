@@ -53,12 +53,12 @@ def undo(
                 summary = undo_batch(
                     settings, batch, include_unknown=include_unknown, apply=apply, by=by.strip() or _login_name()
                 )
-            show_undo(summary, console)
+            show_undo(summary, console, include_unknown=include_unknown)
     if summary.stopped_because:
         raise typer.Exit(1)
 
 
-def show_undo(summary: "UndoSummary", console: Console) -> None:
+def show_undo(summary: "UndoSummary", console: Console, *, include_unknown: bool = False) -> None:
     """Print how many were restored, or would be, and why the others are left alone."""
     from ct_pipeline.to_clevertap.undo import UNKNOWN
     from ct_pipeline.vocabulary import ChangeKind
@@ -91,7 +91,8 @@ def show_undo(summary: "UndoSummary", console: Console) -> None:
         console.print(f"Stopped early: {summary.stopped_because}", style="red", markup=False, soft_wrap=True)
         console.print("The same call goes on from there.")
     elif summary.preview and summary.restorable_count:
-        console.print(f"Write it with `ct-pipeline undo {summary.batch_id} --apply`.")
+        unknown = " --include-unknown" * include_unknown
+        console.print(f"Write it with `ct-pipeline undo {summary.batch_id} --apply{unknown}`.")
 
 
 def _login_name() -> str:

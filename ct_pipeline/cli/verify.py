@@ -72,6 +72,8 @@ def verify(
             with running_database(settings, console.print):
                 _verify_due(settings, None, patience, console)
                 show_report_of_all(settings, console)
+            if settings.project_id:
+                console.print("Next: ct-pipeline plan shows what would change in CleverTap, and sends nothing.")
             return
         if out is None:
             raise typer.BadParameter("say where the verified file goes, as in -o verified.csv", param_hint="--out")

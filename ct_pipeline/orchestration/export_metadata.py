@@ -124,7 +124,8 @@ def _remarks(batch: Batch) -> str:
     receipts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(batch.outcomes.items()) if count)
     approved = f"approved by {batch.approved_by}: {batch.approved_because}" if batch.approved_by else ""
     undoes = f"undoes batch {batch.undoes_batch_id}" if batch.undoes_batch_id else ""
-    held = f"held: {batch.held_because}" if batch.held_because else ""
+    held_word = "held" if batch.state is BatchState.HELD else "was held"
+    held = f"{held_word}: {batch.held_because}" if batch.held_because else ""
     return lines([receipts, undoes, held, approved, batch.read_back])
 
 
@@ -144,9 +145,10 @@ def _what_next(settings: Settings, shown: Sequence[Batch]) -> str:
     if held:
         texts.append(_how_to_approve(held))
     if is_sendable and settings.export_mode is ExportMode.PREVIEW:
+        which = "the other batches" if held else "the batches"
         texts.append(
-            "To send the other batches, launch the job push with `apply: true` for both assets, or set "
-            "CT_EXPORT_MODE=apply and restart."
+            f"To send {which}, launch the job push with `apply: true` for both assets, or set CT_EXPORT_MODE=apply "
+            "and restart."
         )
     elif is_sendable:
         texts.append("The sensor pushing sends the batches that are not held.")

@@ -17,10 +17,11 @@ from ct_pipeline.domains.facts import DomainFacts
 from ct_pipeline.domains.lookup import DomainLookup
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.domains.resolver import DnsResolver
-from ct_pipeline.errors import CtPipelineError, SettingsError
+from ct_pipeline.errors import CleverTapRefusedError, CtPipelineError, SettingsError
 from ct_pipeline.settings import Settings, misspelt_variables
 from ct_pipeline.storage.database import connect, describe_url, resolve_database_url
 from ct_pipeline.storage.migrations import latest_revision, revision_of
+from ct_pipeline.to_clevertap.policy import Policy
 from ct_pipeline.verification.connection import Refusal, Timeouts, open_connection
 from ct_pipeline.vocabulary import MailService
 
@@ -60,7 +61,7 @@ async def examine(
         environment: names of environment variables, to find misspelt settings among.
         database_fault: why the embedded database could not be started, if it could not.
     """
-    yield _variables(environment)
+    yield _variables(settings, environment)
     yield await asyncio.to_thread(_database, settings, database_fault)
     yield _disk(settings)
     async for finding in _clevertap(settings):
@@ -83,13 +84,16 @@ async def examine(
         yield await _outbound_port(settings, sender)
 
 
-def _variables(environment: Iterable[str]) -> Finding:
+def _variables(settings: Settings, environment: Iterable[str]) -> Finding:
     subject = "settings"
-    misspelt = misspelt_variables(environment)
-    if not misspelt:
-        return Finding(subject, State.OK, "every value fits")
-    what = ", ".join(f"{name} is no setting; {likely} is" for name, likely in misspelt.items())
-    return Finding(subject, State.PROBLEM, what, "Correct the name, or remove it: it has no effect.")
+    if misspelt := misspelt_variables(environment):
+        what = ", ".join(f"{name} is no setting; {likely} is" for name, likely in misspelt.items())
+        return Finding(subject, State.PROBLEM, what, "Correct the name, or remove it: it has no effect.")
+    try:
+        Policy.from_settings(settings)
+    except SettingsError as error:
+        return Finding(subject, State.PROBLEM, "no export can be planned by them", str(error))
+    return Finding(subject, State.OK, "every value fits")
 
 
 def _database(settings: Settings, fault: CtPipelineError | None) -> Finding:
@@ -139,6 +143,8 @@ async def _clevertap(settings: Settings) -> AsyncGenerator[Finding]:
     async with CleverTap(connection, timeout_seconds=timeout_seconds, zone=settings.zone, patience=HURRIED) as client:
         try:
             await client.check()
+        except CleverTapRefusedError as error:
+            yield Finding(subject, State.PROBLEM, f"{where} turns us away", str(error))
         except CtPipelineError as error:
             yield Finding(subject, State.PROBLEM, f"{where} is not reached", str(error))
         else:

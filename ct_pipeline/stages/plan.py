@@ -18,7 +18,7 @@ from ct_pipeline.stages.plan_unsubscribes import plan_unsubscribes
 from ct_pipeline.storage import batches as stored
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.owed import make_members
-from ct_pipeline.storage.plan_question import PlanQuestion
+from ct_pipeline.storage.plan_question import HeldBack, PlanQuestion
 from ct_pipeline.storage.plans import audience_counts, keep_summary, lock_planning, plan, record_plan
 from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, SECOND_LOOK_UP_AFTER, SYNTAX_REASONS, Policy
@@ -134,6 +134,8 @@ def _begin(
     summary = PlanSummary(plan_id, question.project, question.audience, now)
     summary.profile_count, summary.address_count = counts.profile_count, counts.address_count
     summary.by_status = counts.by_status
+    if counts.soft_bounce_count:
+        summary.held_back[HeldBack.BOUNCES_SOFTLY] = counts.soft_bounce_count
     summary.policy = policy.words()
     summary.is_preview = settings.export_mode is ExportMode.PREVIEW
     return summary

@@ -118,7 +118,8 @@ def _audience(settings: Settings, name: str) -> Audience:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise AudienceError(f"The audience {name!r} cannot be read: {path}: {error}.") from None
+        fault = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise AudienceError(f"The audience {name!r} cannot be read: {path}: {fault}.") from None
     return audience_of_text(name, text)
 
 

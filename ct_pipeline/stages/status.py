@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import psycopg
+
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.batches import batch, batches
 from ct_pipeline.storage.changes import doubtful_batch
@@ -25,11 +27,11 @@ from ct_pipeline.storage.standing import (
 from ct_pipeline.storage.verdicts import unjudged_backlog, verdict_counts
 from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.preview import batch_rows
-from ct_pipeline.vocabulary import BatchState, ExportMode
+from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode
 from ct_pipeline.vocabulary import Status as VerdictStatus
 
 PULLS_SHOWN = 10
-DONE_BATCHES_SHOWN = 10
+DONE_BATCHES_SHOWN = 50  # of unsubscribes and of properties each: an undo needs their numbers
 ALL_BATCHES = 1_000_000_000
 OPEN_STATES = (BatchState.PLANNED, BatchState.HELD, BatchState.APPROVED, BatchState.SENDING)
 
@@ -80,20 +82,27 @@ def status(settings: Settings) -> Status:
         found.unknown_domain_count = domains_never_looked_up(conn)
         found.unjudged_count = unjudged_backlog(conn).count
         if project:
-            found.begun_pulls = begun_pulls(conn, project)
+            # One that was refused at once, such as for a wrong passcode, has nothing to go on from.
+            found.begun_pulls = [begun for begun in begun_pulls(conn, project) if begun.record_count]
             found.profile_count, found.with_email_count = profile_counts(conn, project)
             plan = latest_plan(conn, project)
             if plan is not None:
                 found.planned_at = plan.planned_at
                 found.is_plan_stale = judged_since(conn, plan.planned_at)
             found.open_batches = batches(conn, project, OPEN_STATES, ALL_BATCHES)
-            found.done_batches = batches(conn, project, [BatchState.DONE], DONE_BATCHES_SHOWN)
+            found.done_batches = _done_batches(conn, project)
             found.receipts = receipt_counts(conn, project)
             found.is_pushing = is_pushing(conn, project)
             doubtful_id = doubtful_batch(conn, project)
             found.doubtful_batch = batch(conn, doubtful_id) if doubtful_id is not None else None
     found.next_steps = list(_next_steps(found))
     return found
+
+
+def _done_batches(conn: psycopg.Connection, project: str) -> list[Batch]:
+    both = (ChangeKind.UNSUBSCRIBE, ChangeKind.RESUBSCRIBE), (ChangeKind.SET_PROPERTIES,)
+    found = [batches(conn, project, [BatchState.DONE], DONE_BATCHES_SHOWN, kinds=kinds) for kinds in both]
+    return sorted((one for some in found for one in some), key=lambda one: one.batch_id)
 
 
 def _next_steps(found: Status) -> Iterator[str]:
@@ -112,8 +121,9 @@ def _next_steps(found: Status) -> Iterator[str]:
 
 def _pull_steps(found: Status) -> Iterator[str]:
     for begun in found.begun_pulls:
+        source = f" ({begun.source_name})" if begun.source_name != begun.audience else ""
         yield (
-            f"The pull of {begun.audience} ({begun.source_name}) is not complete; it has {begun.record_count:,} "
+            f"The pull of {begun.audience}{source} is not complete; it has {begun.record_count:,} "
             "records so far. Unless it still runs, the same `ct-pipeline pull` goes on from there."
         )
     if not any(pull.is_profiles for pull in found.pulls) and not found.begun_pulls:
@@ -124,9 +134,10 @@ def _pull_steps(found: Status) -> Iterator[str]:
 
 def _verify_steps(found: Status) -> Iterator[str]:
     if found.due_now_count or found.unknown_domain_count:
-        what = f"{found.due_now_count:,} addresses wait to be asked" if found.due_now_count else ""
-        domains = f"{found.unknown_domain_count:,} domains to be looked up" if found.unknown_domain_count else ""
-        yield f"{' and '.join(filter(None, (what, domains)))}: `ct-pipeline verify` does it."
+        domains = _counted(found.unknown_domain_count, "domain to be looked up", "domains to be looked up")
+        addresses = _counted(found.due_now_count, "address to be asked", "addresses to be asked")
+        what = [addresses] * bool(found.due_now_count) + [domains] * bool(found.unknown_domain_count)
+        yield f"{' and '.join(what)}: `ct-pipeline verify` does it."
 
 
 def _export_steps(found: Status) -> Iterator[str]:
@@ -137,7 +148,7 @@ def _export_steps(found: Status) -> Iterator[str]:
         names = " ".join(name for name, *_ in batch_rows(held))
         changes = sum(one.change_count for one in held)
         yield (
-            f"{changes:,} changes are held by a brake: the open batches say why. If they are right: "
+            f"{_counted(changes, 'change is', 'changes are')} held by a brake: the open batches say why. If right: "
             f'`ct-pipeline approve {names} --because "what you looked at"`.'
         )
     if found.is_pushing:
@@ -152,12 +163,16 @@ def _export_steps(found: Status) -> Iterator[str]:
             if found.applies
             else ("`ct-pipeline push` shows what would be sent, `ct-pipeline push --apply` sends it")
         )
-        yield f"{left:,} changes are ready to be sent{begun}: {how}."
+        yield f"{_counted(left, 'change is', 'changes are')} ready to be sent{begun}: {how}."
     if found.doubtful_batch is not None:
         yield (
             f"Batch {found.doubtful_batch.batch_id}: {found.doubtful_batch.read_back} "
             "No more properties are written until they are found there."
         )
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def nothing_to_do(found: Status) -> str:

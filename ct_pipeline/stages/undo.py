@@ -28,7 +28,7 @@ from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
 from ct_pipeline.to_clevertap.undo import UndoDecision, undo_properties, undo_unsubscribes, unseen_share
 from ct_pipeline.vocabulary import BatchState, ChangeKind
 
-UNDO_OF_UNDO = "an undo cannot be undone: plan again, and push"
+UNDO_OF_UNDO = "an undo cannot be undone: `ct-pipeline plan --include-undone` plans it again"
 STOPPED_BY_UNDO = "the batch was undone before this change was sent"
 VISIBLE_SHARE = 0.5
 

@@ -24,20 +24,24 @@ def batches(
     states: Collection[BatchState] | None = None,
     limit: int = 1000,
     *,
+    kinds: Collection[ChangeKind] | None = None,
     plan_id: int | None = None,
 ) -> list[Batch]:
-    """The newest ``limit`` batches of the project in these states (None: all), of one plan or of all; oldest first."""
+    """The newest ``limit`` batches of the project in these states and of these kinds (None: all), of one plan or of
+    all; oldest first."""
     rows = conn.execute(
         f"""
         {_BATCHES}
         where project = %(project)s
           and (%(states)s::text[] is null or state = any(%(states)s))
+          and (%(kinds)s::text[] is null or kind = any(%(kinds)s))
           and (%(plan_id)s::bigint is null or plan_id = %(plan_id)s)
         order by batch_id desc limit %(limit)s
         """,
         {
             "project": project,
             "states": None if states is None else [str(state) for state in states],
+            "kinds": None if kinds is None else [str(kind) for kind in kinds],
             "plan_id": plan_id,
             "limit": limit,
         },

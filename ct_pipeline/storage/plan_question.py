@@ -9,6 +9,7 @@ from typing import Any
 class HeldBack(StrEnum):
     """Why an invalid address, or a profile, gets no change now."""
 
+    BOUNCES_SOFTLY = "would bounce only for now, such as from a full mailbox"
     IS_DONE = "unsubscribed by an earlier batch"
     IS_PLANNED = "waits in a batch that is not done"
     NOT_CHOSEN = "its reason is not among CT_UNSUBSCRIBE_REASONS"

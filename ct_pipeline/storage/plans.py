@@ -29,6 +29,7 @@ class AudienceCounts(NamedTuple):
     profile_count: int
     address_count: int
     by_status: dict[str, int]
+    soft_bounce_count: int  # of the invalid ones: they take mail again some day
 
 
 class RateRow(NamedTuple):
@@ -98,13 +99,15 @@ def audience_counts(conn: psycopg.Connection) -> AudienceCounts:
     row = conn.execute("select count(*) from plan_members").fetchone()
     by_status = conn.execute(
         """
-        select coalesce(status, 'unknown'), count(*)
+        select coalesce(status, 'unknown'), count(*),
+               count(*) filter (where status = 'invalid' and bounce_type is distinct from 'hard')
         from (select distinct address_id from plan_members where address_id is not null) as held
         left join ledger.verdicts using (address_id) group by 1 order by 2 desc, 1
         """
     ).fetchall()
-    counts = dict(by_status)
-    return AudienceCounts(row[0] if row else 0, sum(counts.values()), counts)
+    counts = {status: count for status, count, _ in by_status}
+    soft_count = sum(soft for _, _, soft in by_status)
+    return AudienceCounts(row[0] if row else 0, sum(counts.values()), counts, soft_count)
 
 
 def provider_counts(conn: psycopg.Connection, project: str) -> list[tuple[str, int, int]]:

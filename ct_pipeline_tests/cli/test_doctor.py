@@ -110,8 +110,16 @@ PROBLEMS = [
     ({"CT_MAIL_FROM": "x@closed.test"}, "outbound port", "problem", "mx.closed.test: 554 "),
     ({"CT_MAIL_FROM": "x@closed.test"}, "outbound port", "problem", "mend: The port is open; the words are about this"),
     ({"CT_MAILFROM": "x@y.test"}, "settings", "problem", "CT_MAILFROM is no setting; CT_MAIL_FROM is mend: Correct"),
+    (
+        {"CT_APPEND_COLUMNS": "safe_to_sent"},
+        "settings",
+        "problem",
+        "mend: CT_APPEND_COLUMNS holds safe_to_sent; choose",
+    ),
+    ({"CT_PROPERTY_PREFIX": "E$V"}, "settings", "problem", "mend: CT_PROPERTY_PREFIX is 'E$V': 'E$V Status' holds"),
     ({"CT_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/x"}, "database", "problem", "does not answer"),
     ({"CT_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/x"}, "database", "problem", "mend: Start it with"),
+    ({"CT_PASSCODE": "EXP-IRED"}, "CleverTap", "problem", "turns us away mend: CleverTap refuses the credentials"),
     ({"CT_PROJECT_ID": "NOT-THE-1ONE"}, "CleverTap", "problem", "Account ID is not valid. Compare CT_PROJECT_ID"),
     (
         {"CT_PASSCODE": "a-secret-word"},

@@ -31,8 +31,8 @@ FAULTS = [
     (["good.csv", "-o", "a_file/out.csv"], 1, "out.csv cannot be written"),
     (["good.csv", "-o", "out.csv", "--wait", "5x"], 2, "'5x' is no duration; write 90s, 30m, 2h or 1d"),
     (["good.csv", "-o", "out.csv", "--wait", "9999d"], 2, "'9999d' is more than a year"),
-    (["good.csv"], 2, "Missing option '--out' / '-o'"),
-    ([], 2, "Missing argument 'FILE'"),
+    (["good.csv"], 2, "say where the verified file goes, as in -o verified.csv"),
+    (["-o", "out.csv"], 2, "--out and --audience belong to a contact file"),
 ]
 
 
@@ -58,6 +58,7 @@ WRONG_SETTINGS = [
     ({"CT_DNS_CONCURRENCY": "0"}, "CT_DNS_CONCURRENCY is '0'; must be a whole number, 1 to 1,000."),
     ({"CT_REPLY_TIMEOUT_SECONDS": "0"}, "must be more than 0, up to 600 seconds."),
     ({"CT_PROBE_FORBIDDEN": "maybe"}, "must be true or false."),
+    ({"CT_EXPORT_MODE": "yes"}, "CT_EXPORT_MODE is 'yes'; must be 'preview' or 'apply'."),
     ({"CT_NAMESERVERS": "127.0.0.1, dns.example.com"}, "'dns.example.com' is not ip or ip:port"),
     ({"CT_ALLOWED_NETWORKS": "10.0.0.0/99"}, "'10.0.0.0/99' does not appear to be an IPv4 or IPv6 network"),
     ({"CT_MAIL_FROM": "nobody"}, "CT_MAIL_FROM is 'nobody'; must be an email address"),

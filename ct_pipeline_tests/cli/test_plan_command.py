@@ -49,6 +49,24 @@ def test_a_plan_is_previewed_approved_and_then_has_nothing_new(world: World) -> 
     assert "Nothing new is owed." in call("plan").stdout
 
 
+def test_a_project_without_profiles_is_to_be_pulled(world: World) -> None:
+    shown = call("plan")
+    assert "No profile with an email was ever pulled" in shown.stdout
+    assert "Nothing new is owed" not in shown.stdout
+
+
+def test_every_invalid_address_is_accounted_for(world: World) -> None:
+    world.person("ann@shop.test", "mailbox_not_found")
+    world.person("bob@shop.test", "mailbox_full")
+    world.conn.execute(
+        "update ledger.verdicts set status = 'invalid', bounce_type = 'soft' where reason = 'mailbox_full'"
+    )
+    shown = [line.split() for line in call("plan").stdout.splitlines()]
+    assert ["invalid", "2"] in shown
+    assert ["mailbox_not_found", "1"] in shown
+    assert ["would", "bounce", "only", "for", "now,", "such", "as", "from", "a", "full", "mailbox", "1"] in shown
+
+
 def test_an_unknown_audience_ends_with_the_mend(world: World) -> None:
     refused = call("plan", "--audience", "vip")
     assert refused.exit_code == 1

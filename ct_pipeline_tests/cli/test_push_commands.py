@@ -70,7 +70,10 @@ def test_what_is_left_alone_is_told_with_why(account: SmallAccount) -> None:
     shown = run(account, "undo", batch_id)
     assert "1 · somebody with this address has opted out by themselves" in shown.output
     assert "1 · nothing is known of the subscription before" in shown.output
-    assert "--include-unknown" in shown.output
+    assert "restored with --include-unknown" in shown.output
+    with_unknown = run(account, "undo", batch_id, "--include-unknown")
+    assert "1 address would be resubscribed" in with_unknown.output
+    assert f"`ct-pipeline undo {batch_id} --apply --include-unknown`" in with_unknown.output
 
 
 def test_what_ends_a_push_early_is_told_and_the_exit_status_says_so(account: SmallAccount) -> None:
@@ -90,6 +93,39 @@ def test_a_held_batch_is_told_with_its_brake(account: SmallAccount) -> None:
         assert result.exit_code == 0, result.output
         assert "is held: a jump at x" in result.output
     assert account.writes() == []
+
+
+def test_held_neighbours_are_told_together(account: SmallAccount) -> None:
+    first, *_, last = [account.plan_unsubscribes([email]) for email in PEOPLE.values()]
+    account.conn.execute("update ledger.batches set state = 'held', held_because = 'a jump at x'")
+    assert f"Batches {first}-{last} (2 changes) are held: a jump at x" in run(account, "push").output
+
+
+def test_the_totals_of_many_batches_are_shown(account: SmallAccount) -> None:
+    for _ in range(12):
+        for email in PEOPLE.values():
+            account.plan_unsubscribes([email])
+    rows = [line.split() for line in run(account, "push").output.splitlines()]
+    assert ["…", "4", "more", "4", "0"] in rows
+
+
+def test_status_lists_what_an_undo_may_name(account: SmallAccount) -> None:
+    batch_id = account.plan_unsubscribes(list(PEOPLE.values()))
+    for number in range(60):
+        account.plan_properties({"ann": {"EV Status": str(number)}})
+    account.conn.execute("update ledger.batches set state = 'done'")
+    rows = [line.split() for line in run(account, "status").output.splitlines()]
+    assert [str(batch_id), "unsubscribe", "2", "done"] in rows
+    assert [f"{batch_id + 11}-{batch_id + 60}", "append", "columns", "50", "done"] in rows
+
+
+def test_an_undo_of_an_undo_names_the_way(account: SmallAccount) -> None:
+    batch_id = account.plan_unsubscribes(list(PEOPLE.values()))
+    run(account, "push", "--apply")
+    run(account, "undo", batch_id, "--apply")
+    refused = run(account, "undo", batch_id + 1)
+    assert refused.exit_code == 1
+    assert "`ct-pipeline plan --include-undone`" in refused.output
 
 
 def test_an_unknown_batch_is_refused(account: SmallAccount) -> None:

@@ -65,7 +65,7 @@ def test_from_verdicts_to_receipts(settings_for_tests: Settings) -> None:
         found = status(account.settings)
         assert "`ct-pipeline plan`" not in steps(found)
         assert f"`ct-pipeline approve {held} --because" in steps(found)
-        assert "1 changes are ready" in steps(found)
+        assert "1 change is ready" in steps(found)
         assert "`ct-pipeline push --apply` sends it" in steps(found)
         assert [batch.held_because for batch in found.batches_in(BatchState.HELD)] == ["x"]
 
