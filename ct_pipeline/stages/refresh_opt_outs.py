@@ -20,7 +20,8 @@ async def refresh_opt_outs(settings: Settings, clerk: Clerk, clevertap: CleverTa
     """Read the events ``Channel Unsubscribed`` of a year into the ledger; how many there were.
 
     CleverTap's exports are empty at times although there is something. Here that would resubscribe people who have
-    opted out; so an export that shows far fewer events than are known is repeated, and in the end not believed.
+    opted out; so an export that shows nothing, or far fewer events than are known, is repeated. In the end nothing is
+    believed where nothing is known; fewer than known are not.
 
     Raises:
         CleverTapUnavailableError: no credible export.
@@ -41,8 +42,10 @@ async def refresh_opt_outs(settings: Settings, clerk: Clerk, clevertap: CleverTa
             rows = subscription_rows(page.records)
             read_count += rows.height
             await clerk.do(keep_subscription_events, project, None, rows)
-        if read_count >= CREDIBLE_SHARE * known_count:
+        if read_count and read_count >= CREDIBLE_SHARE * known_count:
             return read_count
+    if not known_count:
+        return read_count
     raise CleverTapUnavailableError(
         f"CleverTap shows {read_count:,} opt-outs of the last {READ_DAYS} days, but {known_count:,} are known: nobody "
         "is resubscribed on such grounds. Try again later."

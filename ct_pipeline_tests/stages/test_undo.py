@@ -278,3 +278,16 @@ def test_what_resubscribes_is_never_a_plain_push_of_ours(account: SmallAccount) 
     undo_batch(account.settings, batch_id)
     kinds = account.conn.execute("select kind, undoes_batch_id from ledger.batches order by batch_id").fetchall()
     assert kinds == [(ChangeKind.UNSUBSCRIBE, None), (ChangeKind.RESUBSCRIBE, batch_id)]
+
+
+@pytest.mark.parametrize("empty_exports", [1, 2])
+def test_the_first_opt_out_is_not_missed_by_an_export_that_comes_back_empty(
+    account: SmallAccount, empty_exports: int
+) -> None:
+    batch_id = pushed(account, account.plan_unsubscribes(EMAILS))
+    account.later()
+    account.clevertap.opt_out(identity="cid")
+    account.clevertap.set_faults(empty_exports=empty_exports)
+    summary = undo_batch(account.settings, batch_id)
+    assert why(summary) == {OPTED_OUT: 1}
+    assert account.opted_out() == {"cid@x.test"}
