@@ -12,11 +12,11 @@ from ct_pipeline.storage.changes import keep_receipts, open_changes
 from ct_pipeline.storage.grounds import LostGround, Standard, lost_grounds
 from ct_pipeline.storage.subscription_evidence import subscription_evidence
 from ct_pipeline.to_clevertap.changes import Change, SubscriptionEvidence
-from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, SYNTAX_REASONS
+from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, HARD_REASONS, SYNTAX_REASONS
 from ct_pipeline.to_clevertap.push_records import receipt_without_sending
 from ct_pipeline.to_clevertap.subscription import subscription_of
 from ct_pipeline.to_clevertap.undo import OPTED_OUT, opted_out
-from ct_pipeline.vocabulary import ChangeKind, Subscription
+from ct_pipeline.vocabulary import ChangeKind, ExportAction, Subscription
 
 UNSUBSCRIBED_ALREADY = "the address is unsubscribed already, not by us"
 
@@ -32,7 +32,9 @@ def close_groundless(
 
 def standard_of(settings: Settings, now: datetime) -> Standard:
     """What a verdict has to meet today."""
+    unsubscribes = ExportAction.UNSUBSCRIBE in settings.export_actions
     return Standard(
+        reasons=[str(reason) for reason in settings.unsubscribe_reasons or HARD_REASONS] if unsubscribes else [],
         rules_version=rules_version(),
         fresh_since=now - timedelta(days=settings.fresh_for_days),
         domain_reasons=list(map(str, DOMAIN_REASONS)),

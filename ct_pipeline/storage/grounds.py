@@ -16,6 +16,7 @@ from ct_pipeline.vocabulary import ChangeKind
 class Standard(NamedTuple):
     """What a verdict has to meet, today as when it was planned, to unsubscribe anybody."""
 
+    reasons: list[str]  # that the policy unsubscribes for
     rules_version: str
     fresh_since: datetime  # an older answer counts for nothing
     domain_reasons: list[str]  # of these the look-up of the domain is the answer
@@ -57,6 +58,7 @@ from (
                                    and p.address_id = c.address_id)
                     then 'no profile holds the address in this spelling any more'
                 when {sent_at} is not null then null
+                when not c.reason = any(%(reasons)s) then 'the policy does not ask for it any more'
                 when u.address_id is not null then 'new evidence on the address is not judged yet'
                 when v.rules_version <> %(rules_version)s then %(is_unjudged)s
                 when case when v.reason = any(%(domain_reasons)s) then coalesce(d.looked_up_at < %(fresh_since)s, true)

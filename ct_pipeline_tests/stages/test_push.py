@@ -11,7 +11,7 @@ from ct_pipeline.stages.push import push
 from ct_pipeline.storage.database import connect
 from ct_pipeline.storage.push_lock import push_lock
 from ct_pipeline.to_clevertap.push_summary import PushedBatch
-from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode
+from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportAction, ExportMode
 from ct_pipeline_tests.stages.small_account import crowd, small_account
 from ct_pipeline_tests.storage.export_records import address_id_of, outcomes, set_verdict
 
@@ -304,3 +304,22 @@ def test_a_batch_that_never_gets_a_usable_answer_is_not_sent_for_ever(settings_f
         assert [account.state_of(batch) for batch in (hopeless, other)] == ["sending", "done"]
         assert account.opted_out() == {"cid@x.test"}
         assert push(account.settings, batch_ids=[hopeless]).processed_count == 1
+
+
+def test_settings_that_were_narrowed_since_the_plan_hold_for_the_push(settings_for_tests: Settings) -> None:
+    with small_account(settings_for_tests, PEOPLE, export_actions=(ExportAction.APPEND,)) as account:
+        batch_id = account.plan_unsubscribes(["Ann@x.test", "bob@x.test"])
+        summary = push(account.settings)
+        assert summary.withdrawals == Counter({"the policy does not ask for it any more": 2})
+        assert (account.opted_out(), account.state_of(batch_id)) == (set(), "done")
+
+
+def test_an_old_answer_is_not_sent_however_late_the_approval(settings_for_tests: Settings) -> None:
+    with small_account(settings_for_tests, PEOPLE) as account:
+        account.plan_unsubscribes(["Ann@x.test", "bob@x.test"])
+        account.conn.execute(
+            "update ledger.verdicts set verified_at = now() - interval '400 days' where address_id = %s",
+            (address_id_of(account.conn, "bob@x.test"),),
+        )
+        assert push(account.settings).withdrawals.total() == 1
+        assert account.opted_out() == {"Ann@x.test"}

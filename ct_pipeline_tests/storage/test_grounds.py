@@ -19,7 +19,9 @@ from ct_pipeline_tests.storage.export_records import (
 from ct_pipeline_tests.storage.records import DAY, NOON
 
 ANN = "Ann@x.test"
-TODAY = Standard(rules_version(), NOON - 30 * DAY, domain_reasons=["null_mx"], syntax_reasons=["syntax_error"])
+TODAY = Standard(
+    ["mailbox_not_found", "null_mx", "syntax_error"], rules_version(), NOON - 30 * DAY, ["null_mx"], ["syntax_error"]
+)
 
 
 @pytest.fixture
@@ -89,6 +91,12 @@ def test_an_answer_that_has_grown_old_since_the_plan_unsubscribes_nobody(conn: p
     conn.execute("update ledger.verdicts set reason = 'null_mx', verified_at = %s", (NOON,))
     conn.execute("update ledger.changes set reason = 'null_mx'")
     assert whys(conn, batch_id) == ["its answer is no longer fresh: pull and verify again"], "its domain is unknown"
+
+
+def test_what_the_policy_no_longer_asks_for_is_not_sent(conn: psycopg.Connection, ann: int) -> None:
+    batch_id = add_unsubscribes(conn, [ANN])
+    (lost,) = lost_grounds(conn, batch_id, ChangeKind.UNSUBSCRIBE, TODAY._replace(reasons=[]))
+    assert lost.why == "the policy does not ask for it any more"
 
 
 def test_a_verdict_of_earlier_rules_unsubscribes_nobody(conn: psycopg.Connection, ann: int) -> None:
