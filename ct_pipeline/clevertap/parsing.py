@@ -57,12 +57,14 @@ def event_of(record: object, zone: tzinfo) -> Event:
     profile = _object(fields.get("profile") or {}, "its profile")
     object_ids = _object_ids(profile)
     _, plain_identity = _identities(profile)
+    happened_at, or_at = _event_times(fields.get("ts"), zone)
     return Event(
         identifier=_identifier(plain_identity, object_ids),
         object_id=object_ids[0] if object_ids else None,
         email=_email(profile),
-        happened_at=_event_time(fields.get("ts"), zone),
+        happened_at=happened_at,
         properties=_storable_object(fields.get("event_props")),
+        or_at=or_at,
     )
 
 
@@ -148,18 +150,20 @@ def _unix_time(value: object) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds < 4_102_444_800 else None  # the year 2100
 
 
-def _event_time(value: object, zone: tzinfo) -> datetime:
-    """From YYYYMMDDHHMMSS in the project's zone; Unix seconds are understood too."""
+def _event_times(value: object, zone: tzinfo) -> tuple[datetime, datetime | None]:
+    """From YYYYMMDDHHMMSS in the project's zone, which may have been twice; Unix seconds are understood too."""
     digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if re.fullmatch(r"\d{14}", digits):
         try:
-            return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=zone).astimezone(UTC)
+            local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=zone)
+            first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError("its time is no time") from None
+        return first, second if second > first else None
     at = _unix_time(value)
     if at is None:
         raise ValueError("it has no time")
-    return at
+    return at, None
 
 
 def _object(value: object, what: str) -> dict[str, object]:

@@ -42,13 +42,17 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One raised event. ``happened_at`` is in the project's time zone on the wire, UTC here."""
+    """One raised event. ``happened_at`` is in the project's time zone on the wire, UTC here.
+
+    In the hour that comes twice when clocks are set back, it is the first of both times, and ``or_at`` the second.
+    """
 
     identifier: Identifier | None
     object_id: str | None
     email: str | None
     happened_at: datetime
     properties: Mapping[str, object] = field(default_factory=dict[str, object])
+    or_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ def _row(event: Event) -> tuple[object, ...] | None:
     kind, identifier = event.identifier or (None, "")
     return (
         email,
-        event.happened_at,
+        # of an hour that came twice, an opt-out is of the later one: no return of that hour may seem to be newer
+        event.happened_at if is_resubscribe else event.or_at or event.happened_at,
         kind.value if kind else "",
         identifier,
         is_resubscribe,

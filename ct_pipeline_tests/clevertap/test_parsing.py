@@ -191,3 +191,12 @@ def test_an_event_says_whose_it_is() -> None:
     assert (nobody.identifier, nobody.object_id, nobody.email) == (None, None, None)
     with pytest.raises(ValueError, match="its profile"):
         event_of({"profile": "x", "ts": 20260115140416}, ZONE)
+
+
+def test_an_hour_that_comes_twice_is_told_with_both_times() -> None:
+    in_new_york = ZoneInfo("America/New_York")  # clocks are set back at 2:00 on 1 November 2026
+    event = event_of({"ts": 20261101013000}, in_new_york)
+    assert event.happened_at == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert event.or_at == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+    for once in (20261101005959, 20261101020000, 20260308023000):  # the last one never was
+        assert event_of({"ts": once}, in_new_york).or_at is None

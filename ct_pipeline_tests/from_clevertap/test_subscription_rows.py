@@ -1,6 +1,7 @@
 """Channel Unsubscribed events: which of them are about e-mail, and what they say."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -97,3 +98,10 @@ def test_what_a_stranger_wrote_is_bounded() -> None:
     assert found is not None
     assert len(str(found["reason"])) == LONGEST_REASON
     assert len(str(found["type"])) == 40
+
+
+@pytest.mark.parametrize(("is_back", "at"), [(False, NOON + timedelta(hours=1)), (True, NOON)])
+def test_in_an_hour_that_came_twice_an_opt_out_is_later_than_a_return(is_back: bool, at: datetime) -> None:
+    found = row(replace(event(Resubscribed=is_back), or_at=NOON + timedelta(hours=1)))
+    assert found is not None
+    assert found["happened_at"] == at
