@@ -98,12 +98,10 @@ def _report(summary: "PullSummary", taken: "NormalizeSummary", console: Console)
 
 
 def _profiles(summary: "PullSummary") -> str:
-    from ct_pipeline.from_clevertap.audiences import DAILY
-
     counts = ""
     if summary.expected_count is not None:
-        # Of the two queries of a day CleverTap counts each by itself; the larger number is known.
-        least = "at least " if summary.audience == DAILY else ""
+        # A day has two queries, and CleverTap counts each by itself: the larger number is known.
+        least = "at least " if summary.profile_count > summary.expected_count else ""
         counts = f"; CleverTap counts {least}{summary.expected_count:,}"
     return f"{summary.profile_count:,} in {counted(summary.page_count, 'page')}{counts}"
 

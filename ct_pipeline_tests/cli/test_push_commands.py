@@ -95,6 +95,13 @@ def test_a_held_batch_is_told_with_its_brake(account: SmallAccount) -> None:
     assert account.writes() == []
 
 
+def test_a_project_that_is_not_reached_is_told(account: SmallAccount) -> None:
+    account.plan_unsubscribes(list(PEOPLE.values()))
+    sent = run(account, "push", "--apply", CT_BASE_URL="http://127.0.0.1:1")
+    assert sent.exit_code == 1
+    assert "asked once: cannot connect" in sent.output
+
+
 def test_held_neighbours_are_told_together(account: SmallAccount) -> None:
     first, *_, last = [account.plan_unsubscribes([email]) for email in PEOPLE.values()]
     account.conn.execute("update ledger.batches set state = 'held', held_because = 'a jump at x'")

@@ -1,5 +1,6 @@
 """What `status` tells at each point of the way, and the step it names next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,8 @@ from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages.push import push
 from ct_pipeline.stages.status import Status, nothing_to_do, status
 from ct_pipeline.storage.database import connect
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.open_pulls import begin_pull, save_progress
 from ct_pipeline.storage.push_lock import push_lock
 from ct_pipeline.vocabulary import BatchState, ExportMode, Outcome
 from ct_pipeline.vocabulary import Status as VerdictStatus
@@ -38,6 +41,19 @@ def test_without_a_project_it_says_how_to_connect_one(settings_for_tests: Settin
 def test_a_new_project_is_to_be_pulled(settings_for_tests: Settings) -> None:
     own = load_settings(**{**settings_for_tests.model_dump(), "project_id": "TEST-123-4XYZ"})
     assert "`ct-pipeline pull` reads everyone" in steps(status(own))
+
+
+@pytest.mark.parametrize("record_count", [0, 7])
+def test_an_incomplete_pull_is_told_when_there_is_something_to_go_on_from(
+    settings_for_tests: Settings, record_count: int
+) -> None:
+    own = load_settings(**{**settings_for_tests.model_dump(), "project_id": "TEST-123-4XYZ"})
+    with open_ledger(own) as conn:
+        pull = begin_pull(conn, "TEST-123-4XYZ", "everyone", "everyone", "a-key", (), datetime.now(UTC))
+        save_progress(conn, replace(pull, record_count=record_count), datetime.now(UTC))
+    told = steps(status(own))
+    assert ("The pull of everyone is not complete; it has 7 records so far." in told) is bool(record_count)
+    assert ("No profile has been pulled yet" in told) is (not record_count)
 
 
 def test_what_is_to_be_looked_up_and_asked_is_verified(settings_for_tests: Settings) -> None:
