@@ -3,15 +3,14 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from ct_pipeline.clevertap.client import client_of
 from ct_pipeline.clevertap.connection import connection_of
-from ct_pipeline.errors import CtPipelineError, ExportError
+from ct_pipeline.errors import CleverTapUnavailableError, CtPipelineError, ExportError
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.push import applies, project_of
 from ct_pipeline.stages.push_clerk import Clerk
@@ -23,7 +22,7 @@ from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.push_lock import push_lock
 from ct_pipeline.storage.subscription_evidence import subscription_evidence
 from ct_pipeline.storage.undo import add_undo_batch, open_undo_batches, undoables, withdraw_unsent
-from ct_pipeline.to_clevertap.changes import Batch, Change
+from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
 from ct_pipeline.to_clevertap.undo import UndoDecision, undo_properties, undo_unsubscribes, unseen_share
 from ct_pipeline.vocabulary import BatchState, ChangeKind
@@ -31,6 +30,7 @@ from ct_pipeline.vocabulary import BatchState, ChangeKind
 UNDO_OF_UNDO = "an undo cannot be undone: `ct-pipeline plan --include-undone` plans it again"
 STOPPED_BY_UNDO = "the batch was undone before this change was sent"
 VISIBLE_SHARE = 0.5
+EVENTS_LAG = timedelta(hours=1)  # what CleverTap shows no event of after that, it has raised none for
 
 
 @dataclass(slots=True)
@@ -149,6 +149,7 @@ async def _restore(
         await run.refresh_opt_outs()
     decision = await clerk.do(_decide, undone, include_unknown)
     _tell(decision, summary)
+    _check_lag(undone, decision, _now())
     if decision.restore:
         await clerk.do(add_undo_batch, undone, decision.restore, by, _now())
     summary.undo_batch_ids = await clerk.do(open_undo_batches, undone.batch_id)
@@ -163,15 +164,23 @@ def _decide(conn: psycopg.Connection, undone: Batch, include_unknown: bool) -> U
         return undo_properties(found)
     evidence = subscription_evidence(conn, undone.project, addresses_of(one.change for one in found))
     decision = undo_unsubscribes(found, evidence, include_unknown=include_unknown)
-    _note_lag(decision.restore, unseen_share(decision.restore, evidence), decision)
+    decision.unseen_share = unseen_share(decision.restore, evidence)
+    if decision.unseen_share > 1 - VISIBLE_SHARE:
+        decision.doubts.append(
+            f"Of {decision.unseen_share:.0%} of these unsubscribes CleverTap shows no event yet. Its events may lag "
+            "behind: an opt-out that is as new as they are would not be seen. Undo later."
+        )
     return decision
 
 
-def _note_lag(restore: Sequence[Change], unseen: float, decision: UndoDecision) -> None:
-    if restore and unseen > 1 - VISIBLE_SHARE:
-        decision.doubts.append(
-            f"Of {unseen:.0%} of these unsubscribes CleverTap shows no event yet. Its events may lag behind: an "
-            "opt-out that is as new as they are would not be seen. In doubt, undo later."
+def _check_lag(undone: Batch, decision: UndoDecision, now: datetime) -> None:
+    """Raises CleverTapUnavailableError while opt-outs as new as the batch might not be shown yet."""
+    is_new = undone.done_at is None or now - undone.done_at < EVENTS_LAG
+    if is_new and decision.unseen_share > 1 - VISIBLE_SHARE:
+        raise CleverTapUnavailableError(
+            f"Of {decision.unseen_share:.0%} of these unsubscribes CleverTap shows no event yet, so an opt-out that is "
+            "as new would not be seen either: nobody was resubscribed. Undo it again in some minutes; an hour after "
+            "the batch was sent, the undo no longer waits."
         )
 
 

@@ -36,6 +36,7 @@ class UndoDecision:
     restore: list[Change] = field(default_factory=list[Change])
     left_alone: Counter[str] = field(default_factory=Counter[str])
     doubts: list[str] = field(default_factory=list[str])  # what whoever undoes should know
+    unseen_share: float = 0.0  # of ``restore``: CleverTap shows no event of the unsubscribe yet
 
 
 def undo_unsubscribes(

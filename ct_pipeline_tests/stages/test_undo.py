@@ -256,7 +256,20 @@ def test_events_that_lag_behind_are_told(account: SmallAccount) -> None:
     account.clevertap.set_faults(event_delay_seconds=3600)
     batch_id = pushed(account, account.plan_unsubscribes(EMAILS))
     summary = undo_batch(account.settings, batch_id, apply=False)
-    assert "undo later" in summary.doubts[0]
+    assert "Undo later" in summary.doubts[0]
+
+
+def test_while_events_lag_behind_nobody_is_resubscribed(account: SmallAccount) -> None:
+    """Cid's own opt-out is as new as ours, and cannot be seen either."""
+    account.clevertap.set_faults(event_delay_seconds=3600)
+    batch_id = pushed(account, account.plan_unsubscribes(EMAILS))
+    account.clevertap.opt_out(identity="cid")
+    summary = undo_batch(account.settings, batch_id)
+    assert "no event yet" in summary.stopped_because
+    assert summary.restored_count == 0
+    assert account.opted_out() == set(EMAILS)
+    account.conn.execute("update ledger.batches set done_at = done_at - interval '2 hours'")
+    assert undo_batch(account.settings, batch_id).restored_count == len(EMAILS), "CleverTap raises no events, it seems"
 
 
 def test_a_call_whose_answer_was_lost_can_be_undone_all_the_same(settings_for_tests: Settings) -> None:
