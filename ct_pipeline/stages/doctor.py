@@ -150,6 +150,16 @@ async def _clevertap(settings: Settings) -> AsyncGenerator[Finding]:
         else:
             yield Finding(subject, State.OK, f"{where} takes the credentials")
         yield _clock(client.clock_difference)
+        yield _time_zone(settings)
+
+
+def _time_zone(settings: Settings) -> Finding:
+    subject = "time zone"
+    what = f"{settings.timezone}: it is {datetime.now(settings.zone):%H:%M} there"
+    if "timezone" in settings.model_fields_set:
+        return Finding(subject, State.OK, what)
+    mend = "Set CT_TIMEZONE to the project's (Settings → Project in CleverTap): its days and events are told in it."
+    return Finding(subject, State.UNTESTED, f"{what}, and CT_TIMEZONE is not set", mend)
 
 
 def _clock(difference: timedelta | None) -> Finding:

@@ -16,7 +16,10 @@ from ct_pipeline.sandbox.population import MailDomain, MailHost
 from ct_pipeline.stages import doctor
 from ct_pipeline_tests.cli.conftest import CommandLine
 
-SUBJECTS = ["settings", "database", "disk", "CleverTap", "clock", "resolver", "HELO name", "MAIL FROM", "outbound port"]
+SUBJECTS = [
+    "settings", "database", "disk", "CleverTap", "clock", "time zone", "resolver", "HELO name", "MAIL FROM",
+    "outbound port",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +148,8 @@ def test_each_problem_is_found_and_given_a_mend(
     assert found[subject][0] == state
     assert words in found[subject][1]
     assert "mend: " in found[subject][1]
-    has_no_clock = subject == "CleverTap" and "settings do not fit" in found[subject][1]
-    expected = [name for name in SUBJECTS if not (has_no_clock and name == "clock")]
+    is_unconnected = subject == "CleverTap" and "settings do not fit" in found[subject][1]
+    expected = [name for name in SUBJECTS if not (is_unconnected and name in ("clock", "time zone"))]
     assert list(found) == expected, "it looks on after a problem"
     problems = sum(state == "problem" for state, _ in found.values())
     assert result.exit_code == (1 if problems else 0)
@@ -238,6 +241,15 @@ def test_what_clevertap_refuses_is_told_with_its_mend_and_the_clock_all_the_same
     assert found["CleverTap"][0] == "problem"
     assert words in found["CleverTap"][1]
     assert found["clock"][0] == "ok"
+
+
+def test_a_time_zone_that_nobody_chose_is_told(cli_in_lab: CommandLine) -> None:
+    result = cli_in_lab("doctor", CT_TIMEZONE=None)
+    state, words = findings(result)["time zone"]
+    assert state == "untested"
+    assert words.startswith("UTC: it is ")
+    assert "mend: Set CT_TIMEZONE to the project's" in words
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(7500.0, "h behind CleverTap's"), (-7500.0, "h ahead of CleverTap's")])
