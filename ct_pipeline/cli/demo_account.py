@@ -42,12 +42,6 @@ def account_change(
     )
 
 
-def differing_profiles(before: Sequence[ProfileState], after: Sequence[ProfileState]) -> int:
-    """How many profiles differ in what people see of them: properties, their own flag, their address's opt-out."""
-    seen = {_key(profile): _visible(profile) for profile in before}
-    return sum(seen.get(_key(profile)) != _visible(profile) for profile in after)
-
-
 def _dead_addresses(state: Sequence[ProfileState], mailboxes: Collection[Mailbox]) -> set[str]:
     truth = {mailbox.address: mailbox for mailbox in mailboxes}
     return {
@@ -64,10 +58,6 @@ def _opted_out(state: Sequence[ProfileState]) -> set[str]:
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> int:
     return sum(old.get(name) != new.get(name) for name in {*old, *new})
-
-
-def _visible(profile: ProfileState) -> tuple[Any, ...]:
-    return profile["properties"], profile["msg_email"], profile["is_dnd"]
 
 
 def _key(profile: ProfileState) -> str:

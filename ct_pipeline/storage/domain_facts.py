@@ -90,21 +90,6 @@ def domain_facts(conn: psycopg.Connection, domains: Collection[str]) -> dict[str
     }
 
 
-def frequent_domains(conn: psycopg.Connection, limit: int) -> list[str]:
-    """The domains of most addresses, the most frequent first."""
-    rows = conn.execute(
-        """
-        select domain from (
-            select domain_id, count(*) as address_count from ledger.addresses where domain_id is not null
-            group by domain_id order by address_count desc, domain_id limit %s
-        ) as frequent
-        join ledger.domains using (domain_id) order by address_count desc, domain_id
-        """,
-        (limit,),
-    ).fetchall()
-    return [domain for (domain,) in rows]
-
-
 def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], now: datetime) -> None:
     """Replace the facts of these domains.
 

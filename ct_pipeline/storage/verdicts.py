@@ -7,7 +7,6 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
-from ct_pipeline.storage.addresses import TAKES_MAIL
 from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import ProbeKind, Stage
@@ -201,19 +200,6 @@ def verdict_words(conn: psycopg.Connection, addresses: Sequence[str]) -> dict[st
     return {address: (Status(status), Reason(reason)) for address, status, reason in rows}
 
 
-class PullProgress(NamedTuple):
-    """How far the addresses of a pull are. Counts are of addresses: rows that share one count once."""
-
-    row_count: int
-    address_count: int
-    judged_count: int
-    unjudged_count: int  # of the judged and the others: with evidence that waits for the judge
-    waiting_for_facts_count: int  # due, but the domain has to be looked up first
-    due_now_count: int  # due, and can be asked
-    due_later_count: int
-    next_due_at: datetime | None  # the earliest turn that is still to come or due
-
-
 def verdict_counts(conn: psycopg.Connection, pull_id: int | None = None) -> dict[Status, int]:
     """Addresses by status, of one pull or of all; those without a verdict count as unknown. Every status is there."""
     counts = dict.fromkeys(Status, 0)
@@ -230,13 +216,6 @@ def reason_counts(
     return {Reason(reason): count for reason, count in rows}
 
 
-def progress(conn: psycopg.Connection, pull_id: int, now: datetime) -> PullProgress:
-    """How far a pull is; reads all its rows, so ask every few seconds at most."""
-    row = conn.execute(_PROGRESS, {"pull_id": pull_id, "now": now, "takes_mail": TAKES_MAIL}).fetchone()
-    assert row is not None, "an aggregate always returns a row"
-    return PullProgress(*row)
-
-
 def has_verdicts_since(conn: psycopg.Connection, pull_id: int, since: datetime) -> bool:
     """Whether any address of the pull was judged after ``since``. Reads the whole pull when none was."""
     row = conn.execute(
@@ -248,23 +227,6 @@ def has_verdicts_since(conn: psycopg.Connection, pull_id: int, since: datetime) 
         (pull_id, since),
     ).fetchone()
     return row is not None and row[0]
-
-
-_PROGRESS = """
-with mine as (
-    select address_id, count(*) as row_count from ledger.holders where pull_id = %(pull_id)s group by address_id
-)
-select coalesce(sum(row_count), 0)::bigint, count(*), count(v.address_id), count(u.address_id),
-       count(*) filter (where next_attempt_at <= %(now)s and (service is null or expires_at <= %(now)s)),
-       count(*) filter (where next_attempt_at <= %(now)s and service = any(%(takes_mail)s) and expires_at > %(now)s),
-       count(*) filter (where next_attempt_at > %(now)s),
-       min(next_attempt_at)
-from mine
-left join ledger.due using (address_id)
-left join ledger.domains d on d.domain_id = due.domain_id
-left join ledger.verdicts v on v.address_id = mine.address_id
-left join ledger.unjudged u on u.address_id = mine.address_id
-"""
 
 
 def _counts(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ct_pipeline.cli.demo_account import account_change, differing_profiles
+from ct_pipeline.cli.demo_account import account_change
 from ct_pipeline.sandbox.behaviours import MailboxBehaviour
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Reason, Status
@@ -58,8 +58,3 @@ def test_a_living_or_merely_full_mailbox_among_them_is_told() -> None:
 def test_new_properties_are_counted_by_profile_and_by_value() -> None:
     change = account_change(BEFORE, after(Plan="Gold", Status="valid"), EVERYONE)
     assert (change.profiles_with_new_properties, change.changed_property_count) == (5, 9)
-
-
-def test_an_account_that_is_as_it_was_differs_nowhere() -> None:
-    assert differing_profiles(BEFORE, after()) == 0
-    assert differing_profiles(BEFORE, after("bert@acme.test", Status="x")) == 5

@@ -9,7 +9,6 @@ from ct_pipeline.storage.domain_facts import (
     count_domains_to_look_up,
     domain_facts,
     domains_to_look_up,
-    frequent_domains,
     keep_domain_facts,
 )
 from ct_pipeline.storage.due import due_addresses, due_counts, lanes_due, next_due_at
@@ -275,11 +274,6 @@ def test_two_look_ups_of_one_domain_in_one_batch_the_last_counts(conn: psycopg.C
     keep_domain_facts(conn, [facts("x.test", MailService.DNS_TIMEOUT), facts("x.test")], NOON)
     assert domain_facts(conn, ["x.test"])["x.test"].service is MailService.MX
     keep_domain_facts(conn, [], NOON)
-
-
-def test_frequent_domains_come_in_order(conn: psycopg.Connection) -> None:
-    take(conn, "a@one.test", "a@three.test", "b@three.test", "c@three.test", "a@two.test", "b@two.test", "no?address")
-    assert frequent_domains(conn, 2) == ["three.test", "two.test"]
 
 
 def test_what_waits_is_counted_by_lane_and_reason(conn: psycopg.Connection) -> None:

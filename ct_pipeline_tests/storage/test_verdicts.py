@@ -13,7 +13,6 @@ from ct_pipeline.storage.verdicts import (
     EvidenceRow,
     evidence_of,
     keep_verdicts,
-    progress,
     reason_counts,
     unjudged_backlog,
     unjudged_evidence,
@@ -26,7 +25,6 @@ from ct_pipeline.verification.probe import Probe, ProbeKind, Stage, Turn
 from ct_pipeline.vocabulary import MailService, Reason, Status
 from ct_pipeline_tests.storage.records import (
     DAY,
-    HOUR,
     NOON,
     answered,
     catch_all,
@@ -163,26 +161,6 @@ def test_counts_are_of_addresses_and_miss_none(conn: psycopg.Connection, pull_id
     assert verdict_counts(conn) == {"valid": 1, "invalid": 1, "catch_all": 0, "unknown": 2}
     assert reason_counts(conn) == {Reason.ACCEPTED: 2, Reason.NOT_ASKED_YET: 2}
     assert reason_counts(conn, pull_id) == {Reason.ACCEPTED: 2, Reason.NOT_ASKED_YET: 1}
-
-
-def test_progress_tells_where_every_address_is(conn: psycopg.Connection) -> None:
-    take(conn, "done@x.test", "Done@x.test", "later@x.test", "now@x.test", "now@never.test", "no?address")
-    look_up(conn, "x.test")
-    done, later = (row.address_id for row in sorted(evidence_of(conn, ["done@x.test", "later@x.test"])))
-    observe(conn, [probe(1, done, "x.test")], [answered(done, 1), Turn(later, NOON + HOUR, 1, None)])
-    judge(conn, evidence_of(conn, ["done@x.test"]))
-    pull = latest_pull(conn, "list.csv")
-    assert pull is not None
-    assert progress(conn, pull.pull_id, NOON)._asdict() == {
-        "row_count": 6,
-        "address_count": 5,
-        "judged_count": 1,
-        "unjudged_count": 2,
-        "waiting_for_facts_count": 1,
-        "due_now_count": 1,
-        "due_later_count": 1,
-        "next_due_at": NOON,
-    }
 
 
 def test_every_row_of_a_pull_comes_with_its_verdict_in_order(conn: psycopg.Connection, pull_id: int) -> None:
