@@ -1,17 +1,16 @@
 """``ct-pipeline approve``: let batches go that a brake holds."""
 
 import getpass
-import re
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ct_pipeline.cli.batch_numbers import numbers
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import load_settings
 
-LONGEST_RANGE = 100_000
 EXAMPLES = """Examples:
 
   ct-pipeline approve 12 --because "looked at 30 of them: the office was closed down"
@@ -38,25 +37,6 @@ def approve(
     count = "1 batch" if len(approved) == 1 else f"{len(approved):,} batches"
     console.print(f"Approved {count} with {change_count:,} changes, by {approved[0].approved_by}.", markup=False)
     console.print("Next: ct-pipeline push shows what would go; ct-pipeline push --apply sends it.")
-
-
-def numbers(texts: list[str]) -> list[int]:
-    """``[12, 13, 14, 20]`` of ``12-14`` and ``20``.
-
-    Raises:
-        typer.BadParameter: neither a number nor a range.
-    """
-    found: list[int] = []
-    for text in texts:
-        match = re.fullmatch(r"([0-9]{1,12})(?:-([0-9]{1,12}))?", text)
-        if match is None:
-            raise typer.BadParameter(f"{text!r} is no batch; write a number, or a range such as 12-40")
-        first = int(match[1])
-        last = int(match[2] or first)
-        if not first <= last < first + LONGEST_RANGE:
-            raise typer.BadParameter(f"{text!r} is no range of batches; write the smaller number first")
-        found += range(first, last + 1)
-    return found
 
 
 def _login_name() -> str:

@@ -130,7 +130,7 @@ class DemoRun:
             show_undo(undo_batch(self._settings, batch.batch_id, include_unknown=True, apply=False), self._console)
             self._console.print()
             self._tell("job [bold]undo_batch[/bold], told to apply")
-            runs.undo(batch.batch_id, apply=True, include_unknown=True, by=APPROVER)
+            runs.undo([batch.batch_id], apply=True, include_unknown=True, by=APPROVER)
         return chosen
 
     def _batches(self, state: BatchState) -> list[Batch]:

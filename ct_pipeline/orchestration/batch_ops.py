@@ -1,12 +1,14 @@
-"""What people do with a batch: let a held one go, or take back what one has changed."""
+"""What people do with batches: let held ones go, or take back what some have changed."""
 
 import dagster as dg
 from pydantic import Field
 
+from ct_pipeline.errors import CtPipelineError
 from ct_pipeline.orchestration.export_metadata import batches_metadata, undo_metadata
 from ct_pipeline.orchestration.instance import EXPORT
 from ct_pipeline.orchestration.resources import CleverTapProject, Deployment
 from ct_pipeline.stages.plan import approve
+from ct_pipeline.stages.undo import check_undoable
 from ct_pipeline.vocabulary import ChangeKind
 
 WRITTEN_BY = {ChangeKind.UNSUBSCRIBE: "clevertap_unsubscribes", ChangeKind.SET_PROPERTIES: "clevertap_properties"}
@@ -21,9 +23,12 @@ class ApproveConfig(dg.Config):
 
 
 class UndoConfig(dg.Config):
-    """Which batch is taken back, and how far."""
+    """Which batches are taken back, and how far."""
 
-    batch_id: int = Field(description="A batch that was sent, as the metadata of clevertap_unsubscribes lists them.")
+    batch_ids: list[int] = Field(
+        description="Batches that were sent, as the metadata of clevertap_unsubscribes lists them. The newest is taken "
+        "back first; when one of them cannot be, none is."
+    )
     undone_by: str = Field(default="", description="Your name; it is kept with the undo.")
     apply: bool | None = Field(
         default=None,
@@ -47,22 +52,31 @@ def approve_op(context: dg.OpExecutionContext, config: ApproveConfig, deployment
 @dg.op(
     name="undo",
     pool=EXPORT,
-    description="Restores what a batch has changed: only what it changed, only what was known before, never against "
+    description="Restores what batches have changed: only what they changed, only what was known before, never against "
     "the user's own will.",
 )
 def undo_op(
     context: dg.OpExecutionContext, config: UndoConfig, deployment: Deployment, clevertap: CleverTapProject
 ) -> None:
-    undone = clevertap.undo(config.batch_id, config.include_unknown, config.apply, config.undone_by)
-    metadata = undo_metadata(deployment.settings(), undone)
-    context.log_event(dg.AssetObservation(WRITTEN_BY[undone.kind], metadata=metadata))
-    if undone.stopped_because:
-        raise dg.Failure(f"The undo has stopped. {metadata['stopped_because']}", metadata=metadata, allow_retries=False)
+    settings = deployment.settings()
+    newest_first = check_undoable(settings, config.batch_ids)
+    for place, batch_id in enumerate(newest_first):
+        not_done = f"Not done: {newest_first[place:]}. Launched again with the same numbers, it goes on from there."
+        try:
+            undone = clevertap.undo(batch_id, config.include_unknown, config.apply, config.undone_by)
+        except CtPipelineError:
+            context.log.warning(not_done)
+            raise
+        metadata = undo_metadata(settings, undone)
+        context.log_event(dg.AssetObservation(WRITTEN_BY[undone.kind], metadata=metadata))
+        if undone.stopped_because:
+            stopped = f"The undo has stopped. {metadata['stopped_because']} {not_done}"
+            raise dg.Failure(stopped, metadata=metadata, allow_retries=False)
 
 
 # What the launchpad opens with, to be filled in; nothing happens with the blanks.
 _APPROVE_BLANK = {"batch_ids": [], "approved_by": "", "because": ""}
-_UNDO_BLANK = {"batch_id": 0, "undone_by": "", "apply": False, "include_unknown": False}
+_UNDO_BLANK = {"batch_ids": [], "undone_by": "", "apply": False, "include_unknown": False}
 
 
 @dg.job(
@@ -77,7 +91,7 @@ def approve_batches() -> None:
 @dg.job(
     executor_def=dg.in_process_executor,
     config={"ops": {"undo": {"config": _UNDO_BLANK}}},
-    description="Takes back what a batch has changed in CleverTap. Say which one under Launchpad, and look at the "
+    description="Takes back what batches have changed in CleverTap. Say which ones under Launchpad, and look at the "
     "preview before you set `apply: true`.",
 )
 def undo_batch() -> None:

@@ -64,10 +64,15 @@ class JobRuns:
         return self._run(jobs.push.name, config=dict.fromkeys(jobs.ASSETS_OF_JOB["push"], config))
 
     def undo(
-        self, batch_id: int, *, apply: bool | None = None, include_unknown: bool = False, by: str = ""
+        self, batch_ids: Sequence[int], *, apply: bool | None = None, include_unknown: bool = False, by: str = ""
     ) -> dg.ExecuteInProcessResult:
-        """Take back what a batch has changed."""
-        config = {"batch_id": batch_id, "apply": apply, "include_unknown": include_unknown, "undone_by": by}
+        """Take back what batches have changed, the newest first."""
+        config = {
+            "batch_ids": list(batch_ids),
+            "apply": apply,
+            "include_unknown": include_unknown,
+            "undone_by": by,
+        }
         return self._run(batch_ops.undo_batch.name, config={"undo": config})
 
     def _run(

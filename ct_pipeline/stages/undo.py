@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,7 @@ from ct_pipeline.vocabulary import BatchState, ChangeKind
 
 UNDO_OF_UNDO = "an undo cannot be undone: `ct-pipeline plan --include-undone` plans it again"
 STOPPED_BY_UNDO = "the batch was undone before this change was sent"
+FAULTS_TOLD = 5
 VISIBLE_SHARE = 0.5
 EVENTS_LAG = timedelta(hours=1)  # what CleverTap shows no event of after that, it has raised none for
 
@@ -53,6 +55,32 @@ class UndoSummary:
     read_back: list[str] = field(default_factory=list[str])
     stopped_because: str = ""
     seconds: float = 0.0
+
+
+def check_undoable(settings: Settings, batch_ids: Collection[int]) -> list[int]:
+    """These batches in the order in which to undo them: what was written last is taken back first.
+
+    Raises:
+        ExportError: none is named, or one of them cannot be undone; see :func:`undo_batch`.
+        SettingsError: a setting that the connection needs is missing.
+        LedgerUnavailableError: the ledger is not reached.
+    """
+    project = project_of(settings)
+    connection_of(settings)
+    faults: list[str] = []
+    with open_ledger(settings) as conn:
+        for batch_id in sorted(set(batch_ids)):
+            try:
+                _undoable_batch(conn, project, batch_id)
+            except ExportError as error:
+                faults.append(str(error))
+            if len(faults) == FAULTS_TOLD:
+                break
+    if faults:
+        raise ExportError("\n".join([*faults, "Nothing was undone."]))
+    if not batch_ids:
+        raise ExportError("Name the batches to undo; `ct-pipeline status` lists them.")
+    return sorted(set(batch_ids), reverse=True)
 
 
 def undo_batch(

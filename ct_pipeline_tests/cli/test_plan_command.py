@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ct_pipeline.cli import app
-from ct_pipeline.cli.approve import numbers
+from ct_pipeline.cli.batch_numbers import named, numbers
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.vocabulary import BatchState
@@ -75,6 +75,7 @@ def test_an_unknown_audience_ends_with_the_mend(world: World) -> None:
 
 def test_batches_are_named_by_numbers_and_ranges() -> None:
     assert numbers(["12-14", "20"]) == [12, 13, 14, 20]
+    assert named([20, 14, 13, 12]) == "12-14 20"
 
 
 @pytest.mark.parametrize("text", ["x", "12-", "-3", "14-12", "1-999999999", ""])

@@ -135,6 +135,61 @@ def test_an_undo_of_an_undo_names_the_way(account: SmallAccount) -> None:
     assert "`ct-pipeline plan --include-undone`" in refused.output
 
 
+def test_several_batches_are_undone_newest_first(account: SmallAccount) -> None:
+    first = account.plan_properties({name: {"EV Status": "unknown"} for name in PEOPLE})
+    account.plan_unsubscribes(list(PEOPLE.values()))
+    run(account, "push", "--apply")  # later, else one would withdraw what the other writes again
+    last = account.plan_properties({"ann": {"EV Status": "invalid"}})
+    run(account, "push", "--apply")
+
+    asked = run(account, "undo", f"{first}-{last}")
+    assert asked.exit_code == 0, asked.output
+    assert "In all, 3 batches: 2 addresses would be resubscribed, 2 profiles would be given" in asked.output
+    assert asked.output.count("Preview: nothing is written.") == 1
+    assert "an older one may restore more" in asked.output
+    assert f"`ct-pipeline undo {first}-{last} --apply`" in asked.output
+    assert account.opted_out() == set(PEOPLE.values())
+
+    undone = run(account, "undo", f"{first}-{last}", "--apply")
+    assert undone.exit_code == 0, undone.output
+    assert _headings(undone) == [f"Batch {number}" for number in range(last, first - 1, -1)]
+    assert undone.output.endswith(
+        "In all, 3 batches: 2 addresses resubscribed, 3 profiles given their former properties back.\n"
+    )
+    assert account.opted_out() == set()
+    assert account.properties() == {"ann": {}, "bob": {}}
+
+
+def test_one_batch_that_cannot_be_undone_stops_all_before_anything_is_written(account: SmallAccount) -> None:
+    sent = account.plan_unsubscribes(list(PEOPLE.values()))
+    run(account, "push", "--apply")
+    run(account, "undo", sent, "--apply")
+    held = account.plan_properties({"ann": {"EV Status": "invalid"}})
+    account.conn.execute("update ledger.batches set state = 'held' where batch_id = %s", (held,))
+    written = account.writes()
+    refused = run(account, "undo", f"{sent}-{held}", held + 1, "--apply")
+    assert refused.exit_code == 1
+    assert f"Batch {sent + 1} undoes batch {sent}" in refused.output
+    assert f"Batch {held} is held: nothing of it has been sent" in refused.output
+    assert f"There is no batch {held + 1}" in refused.output
+    assert "Nothing was undone." in refused.output
+    assert account.writes() == written
+
+
+def test_a_batch_whose_undo_stops_early_stops_the_others(account: SmallAccount) -> None:
+    first, *_, last = [account.plan_unsubscribes([email]) for email in PEOPLE.values()]
+    run(account, "push", "--apply")
+    account.clevertap.set_faults(is_passcode_expired=True)
+    stopped = run(account, "undo", first, last, "--apply")
+    assert stopped.exit_code == 1
+    assert _headings(stopped) == [f"Batch {last}"]
+    assert f"Not done: {first}-{last}." in stopped.output
+    assert "In all, 0 of 2 batches" in stopped.output
+    account.clevertap.set_faults(is_passcode_expired=False)
+    assert run(account, "undo", first, last, "--apply").exit_code == 0
+    assert account.opted_out() == set()
+
+
 def test_an_unknown_batch_is_refused(account: SmallAccount) -> None:
     for words in (["push", "--batch", "99"], ["undo", "99"]):
         result = run(account, *words)
@@ -144,3 +199,7 @@ def test_an_unknown_batch_is_refused(account: SmallAccount) -> None:
 
 def test_without_a_project_status_says_how_to_connect(account: SmallAccount) -> None:
     assert "No CleverTap project is connected" in run(account, "status", CT_PROJECT_ID="").output
+
+
+def _headings(result: Result) -> list[str]:
+    return [line for line in result.output.splitlines() if line.startswith("Batch ") and ":" not in line]

@@ -22,7 +22,7 @@ from ct_pipeline_tests.orchestration.deciding import asked, started, why_not
 
 NOW = datetime.now(UTC)
 SOON = timedelta(minutes=1)
-UNDO_ONE: dict[str, object] = {"ops": {"undo": {"config": {"batch_id": 1}}}}
+UNDO_ONE: dict[str, object] = {"ops": {"undo": {"config": {"batch_ids": [1]}}}}
 
 
 @pytest.fixture

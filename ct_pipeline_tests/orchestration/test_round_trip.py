@@ -1,5 +1,6 @@
 """Profiles in, unsubscribes and properties out, and back: the jobs against a simulated account."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,12 +70,13 @@ def test_the_round_trip_ends_where_it_began(judged: JobRuns, sandbox: Sandbox) -
     assert properties(sandbox, "anna@acme.test")["Plan"] == "Gold"
 
     sandbox.clevertap.faults.clock_offset_seconds += 3
-    for batch in _batches(load_settings()):
-        judged.undo(batch.batch_id, apply=True, by="Ada")
+    sent = [batch.batch_id for batch in _batches(load_settings())]
+    both = judged.undo(sent, apply=True, by="Ada")
+    assert _undone(both) == sorted(sent, reverse=True)
     assert opted_out(sandbox) == {"carl@acme.test"}  # nothing is known of him: only with include_unknown
     assert all("EV Safe To Send" not in properties(sandbox, email) for email in ("anna@acme.test", "bert@acme.test"))
     (unsubscribes,) = _batches(load_settings(), ChangeKind.UNSUBSCRIBE)
-    undone = _told(judged.undo(unsubscribes.batch_id, apply=True, include_unknown=True), "clevertap_unsubscribes")
+    undone = _told(judged.undo([unsubscribes.batch_id], apply=True, include_unknown=True), "clevertap_unsubscribes")
     assert undone["restored_count"] == 1
     assert opted_out(sandbox) == set()
 
@@ -133,6 +135,26 @@ def test_an_expired_passcode_makes_the_run_red_and_says_what_to_do(
     assert opted_out(sandbox) == {"bert@acme.test", "carl@acme.test"}
 
 
+@pytest.mark.usefixtures("unbraked")
+def test_several_batches_are_undone_or_none_and_an_undo_that_stops_says_what_remains(
+    judged: JobRuns, sandbox: Sandbox
+) -> None:
+    judged.plan()
+    judged.push(apply=True)
+    sent = sorted((batch.batch_id for batch in _batches(load_settings())), reverse=True)
+    written = write_count(sandbox, SUBSCRIBE), write_count(sandbox, UPLOAD)
+    with pytest.raises(ExportError, match="no batch 99"):
+        judged.undo([*sent, 99], apply=True)
+    with pytest.raises(ExportError, match="Name the batches"):
+        judged.undo([], apply=True)
+    assert (write_count(sandbox, SUBSCRIBE), write_count(sandbox, UPLOAD)) == written
+
+    assert _undone(judged.undo(sent, apply=False)) == sent
+    sandbox.clevertap.faults.is_passcode_expired = True
+    with pytest.raises(dg.Failure, match=re.escape(f"Not done: {sent}")):
+        judged.undo(sent, apply=True)
+
+
 def test_without_a_project_every_asset_says_what_to_set(settings: Settings, instance: dg.DagsterInstance) -> None:
     runs = JobRuns(instance)
     launches = [
@@ -140,7 +162,7 @@ def test_without_a_project_every_asset_says_what_to_set(settings: Settings, inst
         lambda: runs.pull_day(datetime.now(UTC).date() - timedelta(days=2)),
         runs.plan,
         runs.push,
-        lambda: runs.undo(1),
+        lambda: runs.undo([1]),
         lambda: runs.approve([1], by="Ada", because="so"),
     ]
     for launch in launches:
@@ -159,14 +181,13 @@ def test_neither_the_passcode_nor_an_address_is_in_what_dagster_keeps(
     for launch in (
         lambda: judged.pull_audience("everyone"),
         lambda: judged.push(apply=True),
-        lambda: judged.undo(1, apply=True),
+        lambda: judged.undo([1], apply=True),
     ):
         with pytest.raises(Exception, match=r"\w"):
             launch()
     sandbox.clevertap.faults.is_passcode_expired = False
     judged.push(apply=True)
-    for batch in _batches(load_settings()):
-        judged.undo(batch.batch_id, apply=True, include_unknown=True)
+    judged.undo([batch.batch_id for batch in _batches(load_settings())], apply=True, include_unknown=True)
     kept = _everything_of_dagster(ledger_url)
     kept += "".join(path.read_text(errors="replace") for path in settings.dagster_home.rglob("*") if path.is_file())
     assert "RUN_FAILURE" in kept or "PIPELINE_FAILURE" in kept
@@ -186,6 +207,12 @@ def _told(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     metadata = getattr(told, "materialization", None) or getattr(told, "asset_observation", None)
     assert metadata is not None
     return {name: _plain(value) for name, value in metadata.metadata.items()}
+
+
+def _undone(result: dg.ExecuteInProcessResult) -> list[Any]:
+    """The batches that a run has undone, or shown, in its order."""
+    observations = [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+    return [observation.metadata["undone_batch"].value for observation in observations]
 
 
 def _plain(value: dg.MetadataValue) -> Any:
