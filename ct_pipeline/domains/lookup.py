@@ -16,6 +16,7 @@ from ct_pipeline.settings import Settings
 REMEMBERED_HOSTS = 100_000
 # A long run must not hand out addresses of hours ago: as long as the shortest time that facts are kept.
 REMEMBERED_FOR_SECONDS = 3600
+CANCELLED_AGAIN_SECONDS = 0.05
 
 
 class DomainLookup:
@@ -123,6 +124,11 @@ class DomainLookup:
 
 
 async def _cancel(tasks: list[asyncio.Task]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel until they have ended: Python 3.11's ``wait_for``, which dnspython uses, can lose a cancellation that
+    comes together with the answer (https://github.com/python/cpython/issues/86296)."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=CANCELLED_AGAIN_SECONDS)
+        await asyncio.gather(*ended, return_exceptions=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -221,3 +221,24 @@ def test_names_are_read_only_as_places_become_free(nameserver: str) -> None:
 
     assert asyncio.run(run()) == set()  # leaving the loop early leaves nothing behind
     assert len(taken) < 100
+
+
+def test_leaving_early_ends_also_where_a_cancellation_is_lost(nameserver: str) -> None:
+    """As it is in Python 3.11 when it comes together with an answer."""
+
+    async def run() -> set[asyncio.Task]:
+        async with DomainLookup(settings_for(nameserver, dns_concurrency=4), load_providers()) as lookup:
+            facts = await lookup.look_up("ordered.test", NOW)
+
+            async def look_up(domain: str, now: datetime) -> DomainFacts:
+                if domain != "0.test":
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.sleep(3600)
+                return facts
+
+            lookup.look_up = look_up
+            async with aclosing(lookup.look_up_many((f"{n}.test" for n in range(10_000)), NOW)) as found:
+                await anext(found)
+        return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+    assert asyncio.run(run()) == set()
