@@ -12,6 +12,7 @@ from ct_pipeline.errors import SettingsError
 from ct_pipeline.settings import Settings
 
 _WHERE = "the dashboard shows it under Settings → Project"
+_NO_PROJECT = f"CT_PROJECT_ID is not set; {_WHERE}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,17 @@ class Connection:
     passcode: SecretStr = field(repr=False)
 
 
+def project_of(settings: Settings) -> str:
+    """The project that ``settings`` name.
+
+    Raises:
+        SettingsError: none is set.
+    """
+    if not settings.project_id:
+        raise SettingsError(_NO_PROJECT)
+    return settings.project_id
+
+
 def connection_of(settings: Settings) -> Connection:
     """The connection that ``settings`` describe.
 
@@ -31,7 +43,7 @@ def connection_of(settings: Settings) -> Connection:
     """
     passcode = settings.passcode.get_secret_value().strip() if settings.passcode else ""
     missing = [
-        f"CT_PROJECT_ID is not set; {_WHERE}." if not settings.project_id else "",
+        _NO_PROJECT if not settings.project_id else "",
         f"CT_PASSCODE is not set; {_WHERE}." if not passcode else "",
         "CT_REGION is not set; it is the first part of the dashboard's address, such as eu1."
         if settings.region is None and not settings.base_url

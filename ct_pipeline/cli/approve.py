@@ -1,6 +1,5 @@
 """``ct-pipeline approve``: let batches go that a brake holds."""
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ from rich.console import Console
 
 from ct_pipeline.cli.batch_numbers import numbers
 from ct_pipeline.cli.failures import told_plainly
+from ct_pipeline.cli.login_name import login_name
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.settings import load_settings
 
@@ -32,15 +32,8 @@ def approve(
         with running_database(settings, console.print):
             from ct_pipeline.stages.plan import approve as approve_batches
 
-            approved = approve_batches(settings, batch_ids, by or _login_name(), because)
+            approved = approve_batches(settings, batch_ids, by or login_name(), because)
     change_count = sum(batch.change_count - sum(batch.outcomes.values()) for batch in approved)
     count = "1 batch" if len(approved) == 1 else f"{len(approved):,} batches"
     console.print(f"Approved {count} with {change_count:,} changes, by {approved[0].approved_by}.", markup=False)
     console.print("Next: ct-pipeline push shows what would go; ct-pipeline push --apply sends it.")
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without an entry for its user
-        return ""

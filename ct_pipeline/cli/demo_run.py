@@ -135,7 +135,7 @@ class DemoRun:
 
     def _batches(self, state: BatchState) -> list[Batch]:
         with open_ledger(self._settings) as conn:
-            return batches(conn, self._settings.project_id, states=[state], limit=1_000_000)
+            return batches(conn, self._settings.project_id, states=[state])
 
     def _change_since(self, before: Sequence[ProfileState]) -> AccountChange:
         return account_change(before, self._sandbox.clevertap.state(), self._mailboxes)

@@ -1,6 +1,5 @@
 """``ct-pipeline undo BATCH…``: take back what batches did in CleverTap, as far as that is right."""
 
-import getpass
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from rich.console import Console
 from ct_pipeline.cli.batch_numbers import named, numbers
 from ct_pipeline.cli.failures import told_plainly
 from ct_pipeline.cli.interruption import stopped_by_signals
+from ct_pipeline.cli.login_name import login_name
 from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.cli.verify_report import counted
 from ct_pipeline.settings import load_settings
@@ -63,7 +63,7 @@ def undo(
             newest_first = check_undoable(settings, batch_ids)
             if not applies(settings, apply):
                 console.print("Preview: nothing is written.")
-            by = by.strip() or _login_name()
+            by = by.strip() or login_name()
             undo_one = partial(undo_batch, settings, include_unknown=include_unknown, apply=apply, by=by)
             summaries = _undo_each(newest_first, undo_one, console)
     if summaries[-1].stopped_because:
@@ -158,10 +158,3 @@ def _restored(summaries: "Sequence[UndoSummary]") -> str:
             count = sum(s.restorable_count if s.preview else s.restored_count for s in those)
             words.append(f"{counted(count, one, many)} {'would be ' * those[0].preview}{what}")
     return ", ".join(words)
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return ""

@@ -18,8 +18,8 @@ from ct_pipeline.storage.clevertap_backlog import (
     has_news_since,
     has_profiles,
     has_verdicts,
-    planned_at,
 )
+from ct_pipeline.storage.plans import latest_plan
 from ct_pipeline.vocabulary import ExportMode
 
 PLANS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; people look at the preview meanwhile
@@ -100,7 +100,8 @@ def _why_no_plan(context: dg.SensorEvaluationContext, conn: psycopg.Connection, 
         return "No profile of the project was pulled yet: materialize audience_profiles or raw_profiles first."
     if not has_verdicts(conn):
         return "No address has been judged yet."
-    last = max(filter(None, [planned_at(conn, project), _succeeded_at(context)]), default=None)
+    plan = latest_plan(conn, project)
+    last = max(filter(None, [plan and plan.planned_at, _succeeded_at(context)]), default=None)
     if last is None:
         return ""
     if not has_news_since(conn, project, last) and now - last < OLDEST_PLAN:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from ct_pipeline.errors import AudienceError, ExportError, SettingsError
+from ct_pipeline.clevertap.connection import project_of
+from ct_pipeline.errors import AudienceError, ExportError
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.stages.plan_properties import plan_properties
@@ -24,8 +25,6 @@ from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, SECOND_LOOK_UP_AFTER, SYNTAX_REASONS, Policy
 from ct_pipeline.to_clevertap.preview import PlanSummary
 from ct_pipeline.vocabulary import BatchState, ExportMode
-
-ALL_BATCHES = 1_000_000_000
 
 
 def make_plan(settings: Settings, audience: str | None = None, *, includes_undone: bool = False) -> PlanSummary:
@@ -43,7 +42,7 @@ def make_plan(settings: Settings, audience: str | None = None, *, includes_undon
     """
     started = time.monotonic()
     policy = Policy.from_settings(settings)
-    project = _project(settings)
+    project = project_of(settings)
     now = datetime.now(UTC)
     question = _question(policy, project, audience, now, includes_undone=includes_undone)
     with open_ledger(settings) as conn, open_ledger(settings) as reader:
@@ -54,7 +53,7 @@ def make_plan(settings: Settings, audience: str | None = None, *, includes_undon
         summary.withdrawn_count = sum(summary.withdrawn.values())
         summary.seconds = time.monotonic() - started
         keep_summary(conn, summary.plan_id, summary.to_json())
-        summary.batches = stored.batches(conn, project, limit=ALL_BATCHES, plan_id=summary.plan_id)
+        summary.batches = stored.batches(conn, project, plan_id=summary.plan_id)
     return summary
 
 
@@ -64,7 +63,7 @@ def plan_report(settings: Settings, plan_id: int) -> PlanSummary:
     Raises:
         ExportError: there is no such plan of this project.
     """
-    project = _project(settings)
+    project = project_of(settings)
     with open_ledger(settings) as conn:
         known = plan(conn, plan_id)
         if known is None or known.project != project:
@@ -72,7 +71,7 @@ def plan_report(settings: Settings, plan_id: int) -> PlanSummary:
         summary = PlanSummary(plan_id, project, known.audience, known.planned_at)
         summary.take_json(known.summary)
         summary.is_preview = settings.export_mode is ExportMode.PREVIEW
-        summary.batches = stored.batches(conn, project, limit=ALL_BATCHES, plan_id=plan_id)
+        summary.batches = stored.batches(conn, project, plan_id=plan_id)
     return summary
 
 
@@ -82,7 +81,7 @@ def approve(settings: Settings, batch_ids: Sequence[int], by: str, because: str)
     Raises:
         ExportError: a blank name or reason, an unknown batch, or one that is not held; the text names its state.
     """
-    project = _project(settings)
+    project = project_of(settings)
     by, because = " ".join(by.split()), " ".join(because.split())
     if not by or not because:
         raise ExportError("An approval needs a name and a reason: who answers for it, and what was looked at.")
@@ -155,9 +154,3 @@ def _question(
         rules_version=rules_version(),
         includes_undone=includes_undone,
     )
-
-
-def _project(settings: Settings) -> str:
-    if not settings.project_id:
-        raise SettingsError("CT_PROJECT_ID is not set: write the Project ID of Settings → Project in CleverTap.")
-    return settings.project_id

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from ct_pipeline.clevertap.connection import connection_of
-from ct_pipeline.errors import ExportError, SettingsError
+from ct_pipeline.clevertap.connection import connection_of, project_of
+from ct_pipeline.errors import ExportError
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.push_clerk import Clerk
 from ct_pipeline.stages.push_grounds import groundless, standard_of
@@ -20,8 +20,6 @@ from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.push_lock import push_lock
 from ct_pipeline.to_clevertap.push_summary import HeldBatch, PushedBatch, PushSummary
 from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode
-
-ALL_BATCHES = 1_000_000_000
 
 
 def push(
@@ -65,17 +63,6 @@ def push(
                 asyncio.run(_send(settings, conn, summary, kinds, batch_ids, on_batch))
     summary.seconds = time.monotonic() - started
     return summary
-
-
-def project_of(settings: Settings) -> str:
-    """The CleverTap project that batches belong to.
-
-    Raises:
-        SettingsError: none is set.
-    """
-    if not settings.project_id:
-        raise SettingsError("CT_PROJECT_ID is not set; the dashboard shows it under Settings → Project.")
-    return settings.project_id
 
 
 def applies(settings: Settings, apply: bool | None) -> bool:
@@ -126,6 +113,6 @@ def _held(
 ) -> list[HeldBatch]:
     return [
         HeldBatch(held.batch_id, held.kind, held.change_count, held.held_because)
-        for held in batches(conn, project, [BatchState.HELD], ALL_BATCHES)
+        for held in batches(conn, project, [BatchState.HELD])
         if held.kind in kinds and (batch_ids is None or held.batch_id in batch_ids)
     ]

@@ -32,7 +32,6 @@ from ct_pipeline.vocabulary import Status as VerdictStatus
 
 PULLS_SHOWN = 10
 DONE_BATCHES_SHOWN = 50  # of unsubscribes and of properties each: an undo needs their numbers
-ALL_BATCHES = 1_000_000_000
 OPEN_STATES = (BatchState.PLANNED, BatchState.HELD, BatchState.APPROVED, BatchState.SENDING)
 
 
@@ -89,7 +88,7 @@ def status(settings: Settings) -> Status:
             if plan is not None:
                 found.planned_at = plan.planned_at
                 found.is_plan_stale = judged_since(conn, plan.planned_at)
-            found.open_batches = batches(conn, project, OPEN_STATES, ALL_BATCHES)
+            found.open_batches = batches(conn, project, OPEN_STATES)
             found.done_batches = _done_batches(conn, project)
             found.receipts = receipt_counts(conn, project)
             found.is_pushing = is_pushing(conn, project)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from ct_pipeline.clevertap.client import client_of
-from ct_pipeline.clevertap.connection import connection_of
+from ct_pipeline.clevertap.connection import connection_of, project_of
 from ct_pipeline.errors import CleverTapUnavailableError, CtPipelineError, ExportError
 from ct_pipeline.settings import Settings
-from ct_pipeline.stages.push import applies, project_of
+from ct_pipeline.stages.push import applies
 from ct_pipeline.stages.push_clerk import Clerk
 from ct_pipeline.stages.push_grounds import addresses_of
 from ct_pipeline.stages.push_run import PushRun

@@ -22,13 +22,13 @@ def batches(
     conn: psycopg.Connection,
     project: str,
     states: Collection[BatchState] | None = None,
-    limit: int = 1000,
+    limit: int | None = None,
     *,
     kinds: Collection[ChangeKind] | None = None,
     plan_id: int | None = None,
 ) -> list[Batch]:
-    """The newest ``limit`` batches of the project in these states and of these kinds (None: all), of one plan or of
-    all; oldest first."""
+    """The newest ``limit`` batches of the project in these states and of these kinds, of one plan or of all; oldest
+    first. None: all of them, in each case."""
     rows = conn.execute(
         f"""
         {_BATCHES}

@@ -37,14 +37,6 @@ def has_pulls_to_take_up(conn: psycopg.Connection) -> bool:
     return row is not None and row[0]
 
 
-def planned_at(conn: psycopg.Connection, project: str) -> datetime | None:
-    """When the last plan for all of the project was made."""
-    row = conn.execute(
-        "select max(planned_at) from ledger.plans where project = %s and audience is null", (project,)
-    ).fetchone()
-    return row[0] if row else None
-
-
 def has_profiles(conn: psycopg.Connection, project: str) -> bool:
     """Whether any profile of the project was taken up."""
     row = conn.execute("select exists (select from ledger.profiles where project = %s)", (project,)).fetchone()
