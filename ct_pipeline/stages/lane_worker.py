@@ -21,7 +21,7 @@ from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.probes import ID_BLOCK, ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.verification.connection import Timeouts
-from ct_pipeline.verification.dialogue import Envelope
+from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Kind, Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
@@ -145,7 +145,7 @@ class LaneWorkers:
     def _surroundings(self, tenure: LaneTenure) -> Surroundings:
         settings = self._settings
         return Surroundings(
-            envelope=Envelope(settings.helo_name, settings.mail_from),
+            egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
             port=settings.smtp_port,
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,

@@ -49,7 +49,7 @@ class Dialer:
             dial_count += 1
             use_tls = address not in self._tls_is_broken
             outcome = await open_connection(
-                address, around.port, host, around.envelope.helo_name, around.timeouts, use_tls=use_tls
+                address, around.port, host, around.egress.envelope.helo_name, around.timeouts, use_tls=use_tls
             )
             attempt = Attempt(host, address, started_at, outcome)
             if isinstance(outcome, Connection):

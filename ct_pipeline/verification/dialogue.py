@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.capabilities import Capabilities
+from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
 from ct_pipeline.verification.proof import Checkpoint, Proof
 from ct_pipeline.verification.questions import Answer, Question, QuestionSource
@@ -26,14 +27,6 @@ _RCPT_CODES = range(250, 253)
 STOP_REASONS = frozenset(
     {Reason.PROBER_BLOCKED, Reason.SENDER_REFUSED, Reason.RATE_LIMITED, Reason.TLS_OR_LOGIN_REQUIRED}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who we say we are. ``mail_from`` is empty for the null sender."""
-
-    helo_name: str
-    mail_from: str
 
 
 class _Waiting(Enum):

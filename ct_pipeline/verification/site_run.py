@@ -130,7 +130,7 @@ class SiteRun:
         dialogue = Dialogue(
             source=source,
             read=self._read,
-            envelope=self.around.envelope,
+            envelope=self.around.egress.envelope,
             capabilities=connection.capabilities,
             session_addresses=self.plan.session_addresses,
             session_seconds=self.around.timeouts.session,
@@ -152,7 +152,7 @@ class SiteRun:
             self._dialer.avoid(opened.address)
 
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
-        envelope = self.around.envelope
+        envelope = self.around.egress.envelope
         self.session_count += 1
         self.notebook.page.sessions.append(
             Session(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.connection import Timeouts
-from ct_pipeline.verification.dialogue import Envelope
+from ct_pipeline.verification.egress import Egress
 from ct_pipeline.verification.probe import Reply
 
 
@@ -15,7 +15,7 @@ from ct_pipeline.verification.probe import Reply
 class Surroundings:
     """Who we are, how long we wait, how many sessions may be open, and how replies are read."""
 
-    envelope: Envelope
+    egress: Egress
     port: int
     timeouts: Timeouts
     slots: asyncio.Semaphore

@@ -52,6 +52,7 @@ RECORD_MODULES = {
     "ct_pipeline.verdicts.evidence",
     "ct_pipeline.verdicts.verdict",
     "ct_pipeline.verification.probe",
+    "ct_pipeline.verification.site_memory",
 }
 MAY_IMPORT_DAGSTER = re.compile(r"orchestration/.*|definitions\.py|cli/(dev|demo)\.py")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verification.connection import Timeouts
-from ct_pipeline.verification.dialogue import Envelope
+from ct_pipeline.verification.egress import Egress, Envelope
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
@@ -53,7 +53,7 @@ def site_run(
     groups = (group(*domains, addresses=addresses), *further_groups)
     plan = SitePlan("host.test", "small-00", "", connections, session_addresses, groups)
     around = Surroundings(
-        envelope=Envelope("prober.test", "probe@prober.test"),
+        egress=Egress("default", Envelope("prober.test", "probe@prober.test")),
         port=port,
         timeouts=timeouts,
         slots=slots or asyncio.Semaphore(50),

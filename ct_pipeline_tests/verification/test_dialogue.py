@@ -8,7 +8,8 @@ import pytest
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.capabilities import Capabilities
-from ct_pipeline.verification.dialogue import Dialogue, Envelope
+from ct_pipeline.verification.dialogue import Dialogue
+from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import Question
 from ct_pipeline.verification.reply_parser import ReplyParser

@@ -10,7 +10,8 @@ from enum import Enum
 from itertools import count
 
 from ct_pipeline.verification.capabilities import Capabilities
-from ct_pipeline.verification.dialogue import Dialogue, Envelope
+from ct_pipeline.verification.dialogue import Dialogue
+from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.reply_parser import RawReply, ReplyParser
