@@ -7,7 +7,6 @@ Every due address gets one turn, unless the run ends before it was asked.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -124,7 +123,7 @@ class Bookkeeper:
     def _note_about_domain(self, name: str) -> int:
         session_id, answer = self._about_domain[name]
         question = Question(ProbeKind.SESSION, name, "")
-        return self.note_probe(session_id, replace(answer, question=question))
+        return self.note_probe(session_id, answer._replace(question=question))
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
         proven = domain.proven

@@ -61,14 +61,16 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None] = lambda: None,
+        pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
-        Cancelling leaves the session politely: the reply to what has been asked is awaited, if it comes soon, and QUIT
-        is sent. So nothing that a host has answered is asked again.
+        ``pause`` says for how many seconds nothing more may be asked; it is obeyed before each group of commands.
+        Cancelling leaves the session politely: the replies to what has been asked are awaited, if they come soon, and
+        QUIT is sent. So nothing that a host has answered is asked again.
         """
         try:
-            await self._carry(dialogue, clock, timeouts, after_reply)
+            await self._carry(dialogue, clock, timeouts, after_reply, pause)
         except asyncio.CancelledError:
             await self._wind_up(dialogue, clock, timeouts, after_reply)
             raise
@@ -76,7 +78,7 @@ class Connection:
             try:
                 after_reply()
             finally:
-                await self._close()
+                await self._close(is_host_first=dialogue.loss is None and not dialogue.is_out_of_step)
 
     async def quit(self) -> None:
         """End the session without having asked anything."""
@@ -84,23 +86,36 @@ class Connection:
         try:
             with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
                 async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
-                    await self._replies.next_reply()
+                    await self._replies.next_replies()
         finally:
             await self._close()
 
     async def _carry(
-        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
+        self,
+        dialogue: Dialogue,
+        clock: Callable[[], datetime],
+        timeouts: Timeouts,
+        after_reply: Callable[[], None],
+        pause: Callable[[], float],
     ) -> None:
         while not dialogue.is_over:
-            if not dialogue.is_outstanding:
+            if not dialogue.outstanding_count:
+                while (seconds := pause()) > 0 and not self._replies.closed.is_set():
+                    await self._sleep(seconds)
                 if self._replies.has_surplus():
                     dialogue.break_off()
                     break
-                command = dialogue.next_command(clock())
-                if command is not None:
-                    self._transport.write(command)
+                if commands := dialogue.next_commands(clock()):
+                    self._replies.expect(dialogue.outstanding_count)
+                    self._transport.write(commands)
             await self._receive(dialogue, clock, timeouts)
             after_reply()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._replies.closed.wait()
 
     async def _wind_up(
         self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
@@ -108,32 +123,39 @@ class Connection:
         dialogue.ask_no_more()
         try:
             async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
-                await self._carry(dialogue, clock, timeouts, after_reply)
+                await self._carry(dialogue, clock, timeouts, after_reply, lambda: 0.0)
         except TimeoutError:
             if not dialogue.is_closing:
                 self._transport.write(b"QUIT\r\n")
             dialogue.leave()
 
     async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
+        """Hand whatever has come to ``dialogue``; no reply within its time ends the session."""
         try:
             wait = min(CLOSING_TIMEOUT_SECONDS, timeouts.reply) if dialogue.is_closing else timeouts.reply
             async with asyncio.timeout(wait):
-                reply = await self._replies.next_reply()
+                replies = await self._replies.next_replies()
         except TimeoutError:
-            dialogue.lose("no reply in time", clock())
+            dialogue.lose("no reply in time", clock(), is_timeout=True)
         except ConnectionError as error:
             dialogue.lose(f"connection lost: {clean_text(str(error))}", clock())
         except NotSmtpError:
             dialogue.break_off()
         else:
-            dialogue.receive(reply, clock())
+            now = clock()
+            for reply in replies:
+                if dialogue.is_over:
+                    break
+                dialogue.receive(reply, now)
 
-    async def _close(self) -> None:
-        self._transport.close()
+    async def _close(self, *, is_host_first: bool = False) -> None:
+        """Close. ``is_host_first``: after QUIT the host closes (RFC 5321 section 4.1.1.10), and until it has, the
+        connection counts against its limits."""
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._replies.closed.wait()
+            if is_host_first and not self._transport.is_closing():
+                await self._sleep(CLOSING_TIMEOUT_SECONDS)
+            self._transport.close()
+            await self._sleep(1.0)
         finally:
             self._transport.abort()
 

@@ -35,6 +35,7 @@ class HostGroup:
         self.is_cautious = False  # the last session ended without proof of its answers
         self.fruitless_sessions = 0  # in a row
         self.recipients_per_transaction = 50
+        self.is_pipelined = True
         self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}
         self._for_own_session: dict[str, DomainQuestions] = {}

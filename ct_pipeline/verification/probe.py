@@ -1,8 +1,8 @@
 """What was asked and what was answered: the records that the verifier leaves in the ledger."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from ct_pipeline.vocabulary import Reason
 
@@ -24,8 +24,7 @@ class ProbeKind(StrEnum):
     SESSION = "session"  # the host refused or failed before it was asked about an address
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply of a mail host, or its absence (``code`` 0, ``text`` says what happened).
 
     ``text`` is all lines joined with newlines, without the codes, cleaned and bounded to 1000 characters.
@@ -37,8 +36,7 @@ class Reply:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DueAddress:
+class DueAddress(NamedTuple):
     """An address whose turn has come."""
 
     address_id: int
@@ -47,8 +45,7 @@ class DueAddress:
     attempt_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """One question and its reply, as it came. ``reason`` and ``rule`` are how it was read at the time."""
 
     probe_id: int
@@ -63,8 +60,7 @@ class Probe:
     elapsed_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One TCP connection, or the failed attempt at one."""
 
     session_id: int
@@ -82,8 +78,7 @@ class Session:
     outcome: str  # done | refused | lost | timeout | out_of_step | unreachable
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What became of a due address: when it is due again (None: answered) and the probe that says why."""
 
     address_id: int
@@ -92,8 +87,7 @@ class Turn:
     probe_id: int | None  # None when the domain answered for it (catch-all, no mail service)
 
 
-@dataclass(frozen=True, slots=True)
-class CatchAllFact:
+class CatchAllFact(NamedTuple):
     """Whether a domain accepts every name, and whether it tells names apart at all (control probe)."""
 
     domain: str

@@ -9,9 +9,8 @@ name that cannot exist follows. A catch-all ends the domain. An evasive refusal 
 import hashlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
@@ -22,8 +21,7 @@ from ct_pipeline.vocabulary import Reason
 _RANDOM_NAME_LENGTH = 18
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One address to ask about. ``due`` is set for an address of the list."""
 
     kind: ProbeKind
@@ -32,8 +30,7 @@ class Question:
     due: DueAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A question with its reply as it came and as it was read."""
 
     question: Question
@@ -46,6 +43,7 @@ class Answer:
 class QuestionSource(Protocol):
     """Where a session gets its questions from, and where it reports what it heard."""
 
+    def may_ask(self) -> bool: ...
     def next_question(self) -> Question | None: ...
     def receive(self, question: Question, reading: Reading) -> None: ...
     def put_back(self, question: Question) -> None: ...

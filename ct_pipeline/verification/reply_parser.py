@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ct_pipeline.verification.probe import Reply, Stage
 
@@ -18,8 +18,7 @@ class NotSmtpError(ValueError):
     """The host sent something that is no SMTP reply, or too much of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawReply:
+class RawReply(NamedTuple):
     """One whole reply: the code and the text of every line, cleaned."""
 
     code: int
@@ -30,10 +29,11 @@ class ReplyParser:
     """Collects bytes until they make whole replies. Bounded: a reply never grows past ``MAX_REPLY_BYTES``."""
 
     def __init__(self) -> None:
-        self._pending = bytearray()
+        self._pending = b""
         self._code: int | None = None
         self._lines: list[str] = []
         self._size = 0
+        self._completed: list[RawReply] = []
 
     @property
     def is_idle(self) -> bool:
@@ -44,23 +44,23 @@ class ReplyParser:
         """The replies that ``data`` completes, in order.
 
         Raises:
-            NotSmtpError: a line without a reply code, codes that differ within one reply, or a reply without end.
+            NotSmtpError: a line without a reply code, codes that differ within one reply, or a reply without end. What
+                was whole before it is left to :meth:`take_completed`.
         """
-        self._pending += data
-        replies: list[RawReply] = []
-        start = 0
-        while (end := self._pending.find(b"\n", start)) >= 0:
-            line = bytes(self._pending[start:end]).rstrip(b"\r")
-            start = end + 1
-            self._size += len(line)
-            if reply := self._take_line(line):
-                replies.append(reply)
-        del self._pending[:start]
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            self._take_line(line.rstrip(b"\r"))
         if self._size + len(self._pending) > MAX_REPLY_BYTES:
             raise NotSmtpError("the reply is longer than any real one")
-        return replies
+        return self.take_completed()
 
-    def _take_line(self, line: bytes) -> RawReply | None:
+    def take_completed(self) -> list[RawReply]:
+        """Whole replies that were not returned yet."""
+        completed, self._completed = self._completed, []
+        return completed
+
+    def _take_line(self, line: bytes) -> None:
+        self._size += len(line)
         match = _LINE.fullmatch(line)
         if match is None:
             raise NotSmtpError("a line without a reply code")
@@ -72,10 +72,9 @@ class ReplyParser:
         self._lines.append(clean_text(match[3] or b""))
         if match[2] == b"-":
             self._code = code
-            return None
-        reply = RawReply(code, tuple(self._lines))
+            return
+        self._completed.append(RawReply(code, tuple(self._lines)))
         self._code, self._lines, self._size = None, [], 0
-        return reply
 
 
 def as_reply(stage: Stage, code: int, lines: tuple[str, ...] | list[str]) -> Reply:

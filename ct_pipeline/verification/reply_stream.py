@@ -1,4 +1,4 @@
-"""The receiving end of a transport: whole SMTP replies one at a time, and whether more came than were asked for."""
+"""The receiving end of a transport: whole SMTP replies as they come, and whether more came than were asked for."""
 
 import asyncio
 
@@ -8,21 +8,31 @@ _MAX_SEGMENT_BYTES = 4 * MAX_REPLY_BYTES
 
 
 class ReplyStream(asyncio.Protocol):
-    """Give it to a transport with ``set_protocol``. Bounded: what comes after a surplus reply is not even parsed."""
+    """Give it to a transport with ``set_protocol``.
+
+    Bounded: it holds the replies that are awaited and what one read brought beyond them. What comes after a surplus
+    reply is not even parsed.
+    """
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
         self._parser = ReplyParser()
         self._replies: list[RawReply] = []
+        self._awaited_count = 0
         self._fault: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
+    def expect(self, count: int) -> None:
+        """That many commands have been sent."""
+        self._awaited_count += count
+
     def data_received(self, data: bytes) -> None:
-        if self._fault is not None or self._replies:
+        if self._fault is not None or len(self._replies) > self._awaited_count:
             return
         try:
             self._replies += self._parser.feed(data[:_MAX_SEGMENT_BYTES])
         except NotSmtpError as error:
+            self._replies += self._parser.take_completed()
             self._fault = error
         if len(data) > _MAX_SEGMENT_BYTES:
             self._fault = NotSmtpError("more than any reply is long")
@@ -36,8 +46,8 @@ class ReplyStream(asyncio.Protocol):
         self.closed.set()
         self._wake()
 
-    async def next_reply(self) -> RawReply:
-        """The next reply.
+    async def next_replies(self) -> list[RawReply]:
+        """All replies that have come since the last call, at least one.
 
         Raises:
             ConnectionError: the connection ended.
@@ -51,7 +61,9 @@ class ReplyStream(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._replies.pop(0)
+        replies, self._replies = self._replies, []
+        self._awaited_count -= len(replies)
+        return replies
 
     def has_surplus(self) -> bool:
         """Whether bytes have come that answer no command; true also for half a reply."""

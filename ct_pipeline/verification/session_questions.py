@@ -1,5 +1,6 @@
-"""The questions of one session: it stays with a domain until that is done, then claims another. Pure."""
+"""The questions of one session: it goes on with the domains it has begun, then claims another. Pure."""
 
+from collections import deque
 from collections.abc import Callable
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -14,12 +15,15 @@ class SessionQuestions:
         self._group = group
         self._may_ask = may_ask
         self._claimed: dict[str, DomainQuestions] = {}
-        self._current: DomainQuestions | None = None
+        self._begun: deque[DomainQuestions] = deque()  # claimed domains that may have more to ask
         self._has_asked = False
         self._is_spent = False  # it asked for a made-up name that has to be asked alone
 
+    def may_ask(self) -> bool:
+        return not self._group.is_closed and self._may_ask()
+
     def next_question(self) -> Question | None:
-        if self._is_spent or self._group.is_closed or not self._may_ask():
+        if self._is_spent or not self.may_ask():
             return None
         domain = self._find_domain()
         if domain is None:
@@ -29,10 +33,14 @@ class SessionQuestions:
         return domain.next()
 
     def receive(self, question: Question, reading: Reading) -> None:
-        self._claimed[question.domain].receive(question, reading)
+        domain = self._claimed[question.domain]
+        domain.receive(question, reading)
+        self._go_on_with(domain)
 
     def put_back(self, question: Question) -> None:
-        self._claimed[question.domain].put_back(question)
+        domain = self._claimed[question.domain]
+        domain.put_back(question)
+        self._go_on_with(domain)
 
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None:
         self._claimed[question.domain].withdraw(question, reading, ask_again=ask_again)
@@ -43,12 +51,20 @@ class SessionQuestions:
             self._group.release(domain)
 
     def _find_domain(self) -> DomainQuestions | None:
-        if self._current is not None and self._current.open_count and not self._must_wait(self._current):
-            return self._current
-        self._current = self._group.claim(for_own_session=not self._has_asked)
-        if self._current is not None:
-            self._claimed[self._current.domain] = self._current
-        return self._current
+        while self._begun:
+            domain = self._begun[0]
+            if domain.open_count and not self._must_wait(domain):
+                return domain
+            self._begun.popleft()
+        domain = self._group.claim(for_own_session=not self._has_asked)
+        if domain is not None:
+            self._claimed[domain.domain] = domain
+            self._begun.append(domain)
+        return domain
+
+    def _go_on_with(self, domain: DomainQuestions) -> None:
+        if domain.open_count and domain not in self._begun:
+            self._begun.append(domain)
 
     def _must_wait(self, domain: DomainQuestions) -> bool:
         """Its next question needs a session of its own, and this one is none any more."""

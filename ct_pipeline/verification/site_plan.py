@@ -15,3 +15,4 @@ class SitePlan:
     connections: int
     session_addresses: int
     groups: tuple[HostGroup, ...]
+    window: int = 20

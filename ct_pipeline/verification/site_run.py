@@ -136,6 +136,7 @@ class SiteRun:
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
+            window=self.plan.window if group.is_pipelined else 1,
         )
 
         def keep_proven() -> None:

@@ -58,7 +58,8 @@ class SiteState:
 
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
-        group.is_cautious = dialogue.loss is not None
+        group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
+        group.is_pipelined &= not dialogue.is_pipelining_broken
         group.recipients_per_transaction = dialogue.recipients_per_transaction
         refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
         if dialogue.is_out_of_step:

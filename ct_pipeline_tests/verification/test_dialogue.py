@@ -30,6 +30,9 @@ class Source:
         )
         self.answered: list[Question] = []
 
+    def may_ask(self) -> bool:
+        return True
+
     def next_question(self) -> Question | None:
         return self.left.popleft() if self.left else None
 
@@ -68,8 +71,7 @@ def converse(session: Dialogue, *replies: str, step: timedelta = timedelta()) ->
 
 
 def said(session: Dialogue, now: datetime) -> str | None:
-    command = session.next_command(now)
-    return command.decode().removesuffix("\r\n") if command else None
+    return session.next_commands(now).decode().removesuffix("\r\n") or None
 
 
 def names(session: Dialogue) -> list[str]:

@@ -83,7 +83,7 @@ def test_what_does_not_repeat_it_proves_nothing_and_then_only_the_end_can():
 def test_after_rset_a_noop_proves_nothing_since_its_reply_may_be_that_to_rset():
     proof = Proof(ENHANCED)
     proof.add(LIVE)
-    proof.hear_reset()
+    proof.ask_reset()
     assert proof.best_checkpoint() is Checkpoint.EHLO
     proof.check(Checkpoint.EHLO, RawReply(250, ("host.test", *ENHANCED.lines)))
     assert proof.best_checkpoint() is Checkpoint.NOOP

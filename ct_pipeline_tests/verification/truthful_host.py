@@ -174,19 +174,20 @@ class Visit:
             session_addresses=self.plan.session_addresses,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
+            window=self.plan.window if group.is_pipelined else 1,
         )
         return Encounter(group, dialogue, source, host, session_id)
 
     def _exchange(self, encounter: Encounter) -> None:
         """One command and what follows it, as :class:`~ct_pipeline.verification.connection.Connection` does it."""
         dialogue, stream = encounter.dialogue, encounter.stream
-        if stream and not self.late():
+        if stream and not dialogue.outstanding_count and not self.late():
             dialogue.break_off()
             return
-        command = dialogue.next_command(self.now)
-        if command is not None:
-            for reply in encounter.host.receive(command.decode().rstrip("\r\n")):
-                stream.extend(parsed(reply))
+        if not dialogue.outstanding_count:
+            for command in dialogue.next_commands(self.now).decode().splitlines():
+                for reply in encounter.host.receive(command):
+                    stream.extend(parsed(reply))
         if stream:
             dialogue.receive(stream.popleft(), self.now)
         else:
