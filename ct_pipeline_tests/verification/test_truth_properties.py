@@ -19,12 +19,22 @@ STRAYS = ["", "250 2.1.5 Ok", "550 5.1.1 User unknown", "250 2.0.0 Ok", "250 Ok"
 
 manners = st.builds(
     Manners,
-    extensions=st.sampled_from([("ENHANCEDSTATUSCODES",), ("8BITMIME",), ("SMTPUTF8", "ENHANCEDSTATUSCODES")]),
+    extensions=st.sampled_from(
+        [
+            ("ENHANCEDSTATUSCODES",),
+            ("8BITMIME",),
+            ("SMTPUTF8", "ENHANCEDSTATUSCODES"),
+            ("PIPELINING", "ENHANCEDSTATUSCODES"),
+            ("PIPELINING",),
+        ]
+    ),
     recipients_per_transaction=st.sampled_from([1, 2, 100]),
     recipients_per_session=st.sampled_from([3, 1000]),
     hangs_up_after_refusal=st.booleans(),
     answers_quit=st.sampled_from([True, True, False]),
     says_plain_ok=st.booleans(),
+    quotes=st.sampled_from(["<{}>", "({})", "({})"]),
+    hears_first_of_group=st.sampled_from([False, False, True]),
 )
 no_faults = st.just(Faults())
 strays = st.builds(Faults, stray_after=st.integers(0, 12), stray=st.sampled_from(STRAYS))
@@ -72,6 +82,7 @@ def visit(world: World, behaviour: Manners, faults: st.SearchStrategy[Faults], d
         connections=data.draw(st.integers(1, 3)),
         session_addresses=data.draw(st.sampled_from([2, 5, 50])),
         groups=(HostGroup((), domains),),
+        window=data.draw(st.sampled_from([2, 20])),
     )
     return Visit(
         plan,
@@ -91,7 +102,7 @@ def assert_true(world: World, page: Observations) -> None:
         if probe.kind is ProbeKind.MAILBOX and probe.reply.code not in (0, 421) and "Too many" not in text:
             assert probe.address_id is not None
             address = addresses[probe.address_id]
-            assert f"<{address}>" in text, f"{address} was given another's answer"
+            assert f"<{address}>" in text or f"({address})" in text, f"{address} was given another's answer"
             assert str(probe.reply.code) == world.kind_of(address).value[:3]
     for turn in page.turns:
         if (probe := probes.get(turn.probe_id or 0)) is not None:

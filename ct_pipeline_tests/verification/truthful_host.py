@@ -27,12 +27,12 @@ SESSIONS_LIMIT = 400
 class Kind(Enum):
     """What the host says of one address, with the address in it: so a test sees whose reply was recorded."""
 
-    ACCEPT = "250 2.1.5 <{}> Ok"
-    UNKNOWN = "550 5.1.1 <{}>: User unknown"
-    FULL = "552 5.2.2 <{}>: Mailbox full"
-    GREYLIST = "450 4.2.0 <{}>: Greylisted, try again in 20 seconds"
-    UNCLEAR = "550 <{}> Nope"
-    BLOCK = "550 5.7.1 <{}>: Client host [192.0.2.1] blocked using zen.spamhaus.org"
+    ACCEPT = "250 2.1.5 {} Ok"
+    UNKNOWN = "550 5.1.1 {}: User unknown"
+    FULL = "552 5.2.2 {}: Mailbox full"
+    GREYLIST = "450 4.2.0 {}: Greylisted, try again in 20 seconds"
+    UNCLEAR = "550 {} Nope"
+    BLOCK = "550 5.7.1 {}: Client host [192.0.2.1] blocked using zen.spamhaus.org"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Manners:
     hangs_up_after_refusal: bool = False
     answers_quit: bool = True
     says_plain_ok: bool = False  # to NOOP and RSET, without an enhanced code
+    quotes: str = "<{}>"  # how it writes the address; only one in angle brackets proves anything
+    hears_first_of_group: bool = False  # of commands that come together it answers the first, and forgets the others
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,18 @@ class HostSession:
 
     def _rcpt(self, address: str) -> str:
         if self.rcpts_in_transaction >= self.manners.recipients_per_transaction:
-            return f"452 4.5.3 <{address}> Too many recipients"
+            return f"452 4.5.3 {self._quoted(address)} Too many recipients"
         if self.rcpts >= self.manners.recipients_per_session:
             self.is_closed = True
-            return f"421 4.7.0 <{address}> Error: too many errors"
+            return f"421 4.7.0 {self._quoted(address)} Error: too many errors"
         self.rcpts += 1
         self.rcpts_in_transaction += 1
         kind = self.truth(address)
         self.is_closed |= self.manners.hangs_up_after_refusal and kind is not Kind.ACCEPT
-        return kind.value.format(address)
+        return kind.value.format(self._quoted(address))
+
+    def _quoted(self, address: str) -> str:
+        return self.manners.quotes.format(address)
 
 
 @dataclass
@@ -185,13 +190,15 @@ class Visit:
             dialogue.break_off()
             return
         if not dialogue.outstanding_count:
-            for command in dialogue.next_commands(self.now).decode().splitlines():
+            group = dialogue.next_commands(self.now).decode().splitlines()
+            for command in group[:1] if encounter.host.manners.hears_first_of_group else group:
                 for reply in encounter.host.receive(command):
                     stream.extend(parsed(reply))
         if stream:
             dialogue.receive(stream.popleft(), self.now)
         else:
-            dialogue.lose("connection lost" if encounter.host.is_closed else "no reply in time", self.now)
+            is_timeout = not encounter.host.is_closed
+            dialogue.lose("no reply in time" if is_timeout else "connection lost", self.now, is_timeout=is_timeout)
 
 
 def parsed(reply: str) -> list[RawReply]:
