@@ -62,8 +62,20 @@ class Settings(BaseSettings):
         description="Address in MAIL FROM; empty is the null sender <>. Its domain must accept mail.",
     )
     smtp_concurrency: int = Field(default=200, ge=1, le=5000, description="SMTP sessions open at once, in all.")
-    site_connections: int = Field(default=5, ge=1, le=100, description="SMTP sessions open at once to one small site.")
-    session_addresses: int = Field(default=50, ge=1, le=1000, description="Addresses asked in one SMTP session.")
+    site_connections: int = Field(default=5, ge=1, le=100, description="Most SMTP sessions open at once to one small site; it begins with 2.")
+    session_addresses: int = Field(default=100, ge=1, le=1000, description="Addresses asked in one SMTP session.")
+    site_connections_per_minute: int = Field(
+        default=100, ge=1, le=6000, description="SMTP sessions begun in a minute with one small site."
+    )
+    site_addresses_per_second: int = Field(
+        default=100, ge=1, le=100_000, description="Addresses asked in a second at one small site."
+    )
+    pipelining_window: int = Field(
+        default=20,
+        ge=1,
+        le=100,
+        description="Most addresses sent in one breath to hosts that offer PIPELINING (RFC 2920); 1 switches it off.",
+    )
     connect_timeout_seconds: float = Field(default=20.0, gt=0, le=300, description="Longest wait for a connection.")
     reply_timeout_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Longest wait for the reply to one SMTP command."

@@ -29,7 +29,7 @@ class Probing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One row. ``connections`` and ``session_addresses`` are None where only the settings' default is known.
+    """One row. Limits (``connections`` to ``addresses_per_second``) are None where only the settings' default is known.
 
     ``source`` says for each claim (``mx``, ``limits``, ``random_probe``, ``probing``, ``hides_answer``, ``free``) where
     it comes from; ``none`` where nowhere.
@@ -43,6 +43,9 @@ class Provider:
     has_lane: bool
     connections: int | None
     session_addresses: int | None
+    window: int | None  # RCPTs in one pipelined group; 1: it is not to be pipelined
+    connections_per_minute: float | None
+    addresses_per_second: float | None
     random_probe: RandomProbe
     probing: Probing
     hides_answer: bool  # a 250 or a 550 at RCPT says nothing about the mailbox
@@ -125,6 +128,9 @@ def _read_row(table: dict[str, Any]) -> Provider:
             has_lane=table.pop("has_lane"),
             connections=table.pop("connections", None),
             session_addresses=table.pop("session_addresses", None),
+            window=table.pop("window", None),
+            connections_per_minute=table.pop("connections_per_minute", None),
+            addresses_per_second=table.pop("addresses_per_second", None),
             random_probe=RandomProbe(table.pop("random_probe")),
             probing=Probing(table.pop("probing")),
             hides_answer=table.pop("hides_answer"),

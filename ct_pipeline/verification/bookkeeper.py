@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.dialogue import STOP_REASONS
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Turn
@@ -96,12 +95,15 @@ class Bookkeeper:
     def postpone(self, domain: DomainQuestions, closing: Closing, now: datetime) -> None:
         """Nothing more is asked of the hosts of ``domain`` in this run: ``closing``, about them or about us, says why.
 
-        Addresses that were not asked because we are unwelcome keep their attempts: nothing is burned. A host that could
-        not be reached counts as an attempt, or a dead one would be tried for ever.
+        Addresses that were not asked because we are unwelcome keep their attempts, and are due when the breaker lets
+        the next trial through. A host that could not be reached counts as an attempt, or a dead one would be tried for
+        ever.
         """
-        is_about_us = closing.reading.about is About.US or closing.reading.reason in STOP_REASONS
         for due in domain.take_waiting():
-            self._write_turn(due, closing.reading, closing.probe_id, now, was_asked=not is_about_us)
+            if closing.until_at is not None:
+                self._add_turn(Turn(due.address_id, closing.until_at, due.attempt_count, closing.probe_id))
+            else:
+                self._write_turn(due, closing.reading, closing.probe_id, now)
         self._release_held(domain, closing.reading, now)
 
     def distrust(self, addresses: Iterable[DueAddress], reading: Reading, probe_id: int, now: datetime) -> None:

@@ -22,4 +22,6 @@ class Capabilities:
 
     def are_repeated_by(self, raw: RawReply) -> bool:
         """Whether ``raw`` can only be an EHLO reply of this host: it lists the very same extensions."""
-        return raw.code == 250 and bool(self.lines) and Capabilities.of_lines(raw.lines) == self
+        if raw.code != 250 or not self.lines or len(raw.lines) != len(self.lines) + 1:
+            return False
+        return Capabilities.of_lines(raw.lines) == self

@@ -61,16 +61,16 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None] = lambda: None,
-        pause: Callable[[], float] = lambda: 0.0,
+        wait_seconds: Callable[[int], float] = lambda _asked_count: 0.0,
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
-        ``pause`` says for how many seconds nothing more may be asked; it is obeyed before each group of commands.
+        ``wait_seconds`` is told how many addresses have just been asked, and says how long nothing more may be asked.
         Cancelling leaves the session politely: the replies to what has been asked are awaited, if they come soon, and
         QUIT is sent. So nothing that a host has answered is asked again.
         """
         try:
-            await self._carry(dialogue, clock, timeouts, after_reply, pause)
+            await self._carry(dialogue, clock, timeouts, after_reply, wait_seconds)
         except asyncio.CancelledError:
             await self._wind_up(dialogue, clock, timeouts, after_reply)
             raise
@@ -96,12 +96,15 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None],
-        pause: Callable[[], float],
+        wait_seconds: Callable[[int], float],
     ) -> None:
+        asked_count = 0
         while not dialogue.is_over:
             if not dialogue.outstanding_count:
-                while (seconds := pause()) > 0 and not self._replies.closed.is_set():
+                while (seconds := wait_seconds(dialogue.rcpt_count - asked_count)) > 0 and self._is_alive:
+                    asked_count = dialogue.rcpt_count
                     await self._sleep(seconds)
+                asked_count = dialogue.rcpt_count
                 if self._replies.has_surplus():
                     dialogue.break_off()
                     break
@@ -110,6 +113,10 @@ class Connection:
                     self._transport.write(commands)
             await self._receive(dialogue, clock, timeouts)
             after_reply()
+
+    @property
+    def _is_alive(self) -> bool:
+        return not self._replies.closed.is_set()
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end of the connection."""
@@ -123,7 +130,7 @@ class Connection:
         dialogue.ask_no_more()
         try:
             async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
-                await self._carry(dialogue, clock, timeouts, after_reply, lambda: 0.0)
+                await self._carry(dialogue, clock, timeouts, after_reply, lambda _asked_count: 0.0)
         except TimeoutError:
             if not dialogue.is_closing:
                 self._transport.write(b"QUIT\r\n")

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 from ct_pipeline.domains.facts import MxHost
@@ -12,10 +13,14 @@ from ct_pipeline.verification.questions import DomainQuestions
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Why nothing more is asked of some hosts in this run, and the probe that shows it."""
+    """Why nothing more is asked of some hosts in this run, and the probe that shows it.
+
+    ``until_at`` is set when we are unwelcome: when the site's breaker lets the next trial through.
+    """
 
     reading: Reading
     probe_id: int
+    until_at: datetime | None = None
 
 
 class HostGroup:
@@ -31,11 +36,10 @@ class HostGroup:
         self.domains = tuple(domains)
         self.closing: Closing | None = None
         self.live_sessions = 0
-        self.has_greeted = False  # a session came about in this run
         self.is_cautious = False  # the last session ended without proof of its answers
         self.fruitless_sessions = 0  # in a row
         self.recipients_per_transaction = 50
-        self.is_pipelined = True
+        self.session_addresses = 1000  # fewer once the hosts have ended a session by themselves
         self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}
         self._for_own_session: dict[str, DomainQuestions] = {}

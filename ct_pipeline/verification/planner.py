@@ -11,7 +11,7 @@ from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomPr
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
-from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
 
 MAX_HOST_ADDRESSES = 8  # of one mail host, put together from several look-ups
 
@@ -21,10 +21,9 @@ _HostNames = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits toward a site that no provider row describes."""
+    """Limits toward a site where its provider's row says nothing, and whether rows that forbid probing are obeyed."""
 
-    site_connections: int
-    session_addresses: int
+    site: SiteLimits
     probe_forbidden: bool
 
 
@@ -121,6 +120,19 @@ def _questions(
     )
 
 
+def site_limits(provider: Provider | None, default: SiteLimits) -> SiteLimits:
+    """The limits of a provider's row, with those of any small site where it says nothing."""
+    if provider is None:
+        return default
+    return SiteLimits(
+        connections=provider.connections or default.connections,
+        session_addresses=provider.session_addresses or default.session_addresses,
+        window=min(provider.window or default.window, default.window),
+        connections_per_minute=provider.connections_per_minute or default.connections_per_minute,
+        addresses_per_second=provider.addresses_per_second or default.addresses_per_second,
+    )
+
+
 def _site_plan(
     site: str,
     lane: str,
@@ -129,14 +141,7 @@ def _site_plan(
     providers: Providers,
     limits: Limits,
 ) -> SitePlan:
-    provider = providers.named(provider_name)
+    groups = (HostGroup(_mx_hosts(names, gathered.facts), gathered.domains) for names, gathered in by_hosts.items())
     return SitePlan(
-        site=site,
-        lane=lane,
-        provider=provider_name,
-        connections=(provider.connections if provider else 0) or limits.site_connections,
-        session_addresses=(provider.session_addresses if provider else 0) or limits.session_addresses,
-        groups=tuple(
-            HostGroup(_mx_hosts(names, gathered.facts), gathered.domains) for names, gathered in by_hosts.items()
-        ),
+        site, lane, provider_name, site_limits(providers.named(provider_name), limits.site), groups=tuple(groups)
     )

@@ -5,14 +5,23 @@ from dataclasses import dataclass
 from ct_pipeline.verification.host_group import HostGroup
 
 
+@dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """The most that one site is asked from one egress. ``window`` is how many RCPTs go out in one group; 1: alone."""
+
+    connections: int
+    session_addresses: int
+    window: int
+    connections_per_minute: float
+    addresses_per_second: float
+
+
 @dataclass(frozen=True)
 class SitePlan:
-    """Limits toward one site, and what to ask of which of its hosts."""
+    """What to ask of which hosts of one site, and within which limits."""
 
     site: str
     lane: str
     provider: str
-    connections: int
-    session_addresses: int
+    limits: SiteLimits
     groups: tuple[HostGroup, ...]
-    window: int = 20

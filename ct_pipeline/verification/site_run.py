@@ -1,4 +1,5 @@
-"""All the sessions with one site, as asyncio tasks: started while they are needed, ended politely, recorded."""
+"""The sessions that one site's share of the work takes, as asyncio tasks: begun while they are needed and the pace
+allows, ended politely, recorded."""
 
 import asyncio
 import random
@@ -12,8 +13,9 @@ from ct_pipeline.verification.dialer import Attempt, Dialer
 from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook
-from ct_pipeline.verification.probe import Reply, Session
+from ct_pipeline.verification.probe import ProbeKind, Reply, Session
 from ct_pipeline.verification.session_questions import SessionQuestions
+from ct_pipeline.verification.site_gate import SiteGate
 from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.verification.site_state import SiteState
 from ct_pipeline.verification.surroundings import Surroundings
@@ -22,17 +24,19 @@ from ct_pipeline.vocabulary import Reason
 
 @dataclass
 class SiteRun:
-    """Runs one :class:`SitePlan`, once."""
+    """Runs one :class:`SitePlan`, once. Another run of the same site may go on beside it, if they share ``gate``."""
 
     plan: SitePlan
     around: Surroundings
     notebook: Notebook
+    gate: SiteGate
     session_count: int = 0
+    rcpt_count: int = 0
 
     def __post_init__(self) -> None:
-        self._state = SiteState(self.plan, self.notebook, self._read)
+        self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
         self._live: set[asyncio.Task[None]] = set()
-        self._news = asyncio.Event()  # a session ended, or others may help with what it found
+        self._news = asyncio.Event()
         self._failure: BaseException | None = None
         self._is_stopping = False
         self._refused_sessions: dict[str, int] = {}  # by address: the session that found it unreachable
@@ -50,52 +54,75 @@ class SiteRun:
         return self._state.reasons
 
     @property
+    def replies(self) -> Counter[ProbeKind]:
+        """Replies of the hosts, by what was asked."""
+        return self._state.replies
+
+    @property
+    def temporary_reply_count(self) -> int:
+        """Of these, 4xx."""
+        return self._state.temporary_reply_count
+
+    @property
     def turn_count(self) -> int:
         """Addresses that are no longer due now: answered, or put off."""
         return self._state.books.turn_count
 
+    @property
+    def has_handed_out_all(self) -> bool:
+        """No address waits for a session: another run may begin beside this one."""
+        return self._state.waiting_count == 0
+
     async def run(self) -> None:
         """Ask everything that can be asked now. Cancelling ends the sessions and keeps what is proven."""
         self._state.settle_leftovers(self.around.clock())
-        try:
-            while True:
-                await self._start_sessions()
-                if not self._live:
-                    break
-                await self._news.wait()
-                self._news.clear()
-                if self._failure is not None:
-                    raise self._failure
-        finally:
-            self._is_stopping = True
-            for task in self._live:
-                task.cancel()
-            await asyncio.gather(*self._live, return_exceptions=True)
-        self._state.settle_leftovers(self.around.clock())
+        with self.gate.news() as self._news:
+            try:
+                while await self._start_sessions() or self._live:
+                    await self._news.wait()
+                    self._news.clear()
+                    if self._failure is not None:
+                        raise self._failure
+            finally:
+                self._is_stopping = True
+                for task in self._live:
+                    task.cancel()
+                await asyncio.gather(*self._live, return_exceptions=True)
+                self._state.settle_leftovers(self.around.clock())
+                self._keep_memory()
 
-    async def _start_sessions(self) -> None:
-        while self._needy_group() is not None:
+    async def _start_sessions(self) -> bool:
+        """Begin the sessions that are needed now. Returns whether more are needed, once the pace allows."""
+        while (group := self._needy_group()) is not None:
+            delay = self.gate.pace.connect_delay(self.around.clock())
+            if delay > 0:
+                asyncio.get_running_loop().call_later(delay, self._news.set)
+                return True
             await self.around.slots.acquire()
             group = self._needy_group()  # while we waited for the slot, much may have changed
             if group is None or self._failure is not None:
                 self.around.slots.release()
-                return
+                break
             group.live_sessions += 1
+            self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))
             self._live.add(task)
             # A callback, since a task that is cancelled before it starts runs none of its own clean-up.
             task.add_done_callback(partial(self._end_session, group))
+        return self._may_ask() and self._state.is_held_up(self.around.clock())
 
     def _end_session(self, group: HostGroup, task: asyncio.Task[None]) -> None:
         self.around.slots.release()
+        self.gate.pace.closed()
         group.live_sessions -= 1
         self._live.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._failure = failure
         self._news.set()
+        self.gate.tell()
 
     def _needy_group(self) -> HostGroup | None:
-        return self._state.needy_group(len(self._live)) if self._may_ask() else None
+        return self._state.needy_group(self.around.clock()) if self._may_ask() else None
 
     def _may_ask(self) -> bool:
         return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
@@ -110,8 +137,11 @@ class SiteRun:
         opened = await self._dialer.dial(group, lambda attempt: refusals.append(self._note_refusal(attempt)))
         if opened is not None:
             assert isinstance(opened.outcome, Connection)
-            group.has_greeted = True
-            await self._converse(group, opened, opened.outcome)
+            self.gate.pace.greeted(opened.address)
+            try:
+                await self._converse(group, opened, opened.outcome)
+            finally:
+                self.gate.pace.left(opened.address)
         elif self._state.find_unreachable(group, refusals, self.around.clock()):
             self._dialer.forgive(group)
 
@@ -126,17 +156,18 @@ class SiteRun:
 
     async def _converse(self, group: HostGroup, opened: Attempt, connection: Connection) -> None:
         session_id = self.notebook.new_session_id()
-        source = SessionQuestions(group, self._may_ask)
+        source = SessionQuestions(group, self._may_go_on)
+        pace = self.gate.pace
         dialogue = Dialogue(
             source=source,
             read=self._read,
             envelope=self.around.egress.envelope,
             capabilities=connection.capabilities,
-            session_addresses=self.plan.session_addresses,
+            session_addresses=self._state.session_addresses(group),
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window=self.plan.window if group.is_pipelined else 1,
+            window=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
         )
 
         def keep_proven() -> None:
@@ -144,17 +175,26 @@ class SiteRun:
                 self._state.record(group, session_id, answers, self.around.clock())
                 self._news.set()
 
+        def wait_seconds(asked_count: int) -> float:
+            now = self.around.clock()
+            pace.ask(asked_count, now)
+            return pace.address_delay(now)
+
         try:
-            await connection.converse(dialogue, self.around.clock, self.around.timeouts, keep_proven)
+            await connection.converse(dialogue, self.around.clock, self.around.timeouts, keep_proven, wait_seconds)
         finally:
             source.finish()
             self._note_session(session_id, opened, dialogue, _outcome(dialogue))
         if self._state.conclude(group, dialogue, session_id, self.around.clock()):
             self._dialer.avoid(opened.address)
 
+    def _may_go_on(self) -> bool:
+        return self._may_ask() and not self.gate.pace.is_open(self.around.clock())
+
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
         envelope = self.around.egress.envelope
         self.session_count += 1
+        self.rcpt_count += dialogue.rcpt_count if dialogue else 0
         self.notebook.page.sessions.append(
             Session(
                 session_id=session_id,
@@ -172,6 +212,10 @@ class SiteRun:
                 outcome=outcome,
             )
         )
+
+    def _keep_memory(self) -> None:
+        if (memory := self.gate.pace.take_memory()) is not None:
+            self.notebook.page.site_memories.append(memory)
 
 
 def _outcome(dialogue: Dialogue) -> str:

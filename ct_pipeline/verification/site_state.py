@@ -9,6 +9,7 @@ from ct_pipeline.verification.bookkeeper import Bookkeeper, mailbox_addresses
 from ct_pipeline.verification.dialogue import STOP_REASONS, Dialogue
 from ct_pipeline.verification.host_group import Closing, HostGroup
 from ct_pipeline.verification.notebook import Notebook
+from ct_pipeline.verification.pace import SitePace, is_strain
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
 from ct_pipeline.verification.questions import Answer, Question
 from ct_pipeline.verification.reply_parser import no_reply
@@ -16,6 +17,7 @@ from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.vocabulary import Reason
 
 MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
+LEAST_SESSION_ADDRESSES = 5  # a host that ends sessions earlier than that is left to end them
 _OUT_OF_STEP = no_reply(Stage.RCPT, "out of step: the host sent more replies than it was asked for")
 _NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
 
@@ -23,44 +25,63 @@ _NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
 class SiteState:
     """Decides for one :class:`SitePlan`; ``now`` is passed in everywhere.
 
-    ``stopped_because`` says why the whole site is left alone, if it is; ``connections`` is how many sessions it bears.
+    ``stopped_because`` says why the whole site is left alone, if it is. ``pace`` is the site's, and may be shared with
+    another plan of the same site.
     """
 
-    def __init__(self, plan: SitePlan, notebook: Notebook, read: Callable[[Reply], Reading]) -> None:
+    def __init__(self, plan: SitePlan, notebook: Notebook, read: Callable[[Reply], Reading], pace: SitePace) -> None:
         self.plan = plan
+        self.pace = pace
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
-        self.connections = plan.connections
+        self.replies: Counter[ProbeKind] = Counter()  # of the hosts, by what was asked
+        self.temporary_reply_count = 0  # of these, 4xx
         self.books = Bookkeeper(notebook)
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
         self._groups = deque(plan.groups)  # those that may still need a session
+        for group in plan.groups:
+            group.is_cautious = pace.memory.is_cautious
 
-    def needy_group(self, live_count: int) -> HostGroup | None:
-        """The group that should get a session next, in turn, or None; ``live_count`` sessions are under way."""
-        if self.stopped_because is not None or live_count >= self.connections:
+    @property
+    def waiting_count(self) -> int:
+        """Addresses that no session has taken up yet."""
+        return sum(domain.waiting_count for domain in self._domains.values())
+
+    def needy_group(self, now: datetime) -> HostGroup | None:
+        """The group that should get a session next, in turn, or None."""
+        if self.stopped_because is not None or not self.pace.may_connect(now):
             return None
         for _ in range(len(self._groups)):
             group = self._groups.popleft()
-            wants_session = group.wants_session(self.plan.session_addresses)
+            wants_session = group.wants_session(self.session_addresses(group))
             if wants_session or group.live_sessions:
                 self._groups.append(group)  # any other has nothing to ask, and nobody who could give something back
             if wants_session:
                 return group
         return None
 
+    def is_held_up(self, now: datetime) -> bool:
+        """Whether a group wants a session that only has to wait until others of the site have ended."""
+        if self.stopped_because is not None or self.pace.is_open(now) or self.pace.may_connect(now):
+            return False
+        return any(group.wants_session(self.session_addresses(group)) for group in self._groups)
+
+    def session_addresses(self, group: HostGroup) -> int:
+        """The most addresses of one session with ``group``."""
+        return min(self.pace.session_addresses, group.session_addresses)
+
     def record(self, group: HostGroup, session_id: int, answers: Sequence[Answer], now: datetime) -> None:
         """Keep the proven ``answers`` of a session with ``group``; others may now help with their domains."""
-        self.reasons.update(a.reading.reason for a in answers if a.question.kind is ProbeKind.MAILBOX)
+        self.reasons.update([a.reading.reason for a in answers if a.question.kind is ProbeKind.MAILBOX])
         self.books.record(session_id, answers, self._domains, now)
         for name in {answer.question.domain for answer in answers}:
             group.share(self._domains[name])
+        self._feel(answers, now)
 
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
-        group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
-        group.is_pipelined &= not dialogue.is_pipelining_broken
-        group.recipients_per_transaction = dialogue.recipients_per_transaction
+        self._learn_manners(group, dialogue, now)
         refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
         if dialogue.is_out_of_step:
             self._distrust(group, dialogue.voided, session_id, now)
@@ -84,11 +105,13 @@ class SiteState:
         Args:
             refusals: for each host that was tried, what it said (or its silence) and the session that shows it.
         """
-        if group.has_greeted and group.live_sessions > 1:  # this one, and others that work
-            self.connections = max(1, self.connections - 1)
+        if self.pace.works_at(address for mx in group.mx_hosts for address in mx.addresses):
+            self.pace.is_full(now)
             return True
         # What a host said tells more than what another one kept silent about.
         reply, session_id = next((r for r in refusals if r[0].code), refusals[-1] if refusals else (_NOWHERE, 0))
+        if reply.code:
+            self.pace.strain(now)
         self._close(group, self._about_host(group, reply, now), session_id, now)
         return False
 
@@ -104,6 +127,34 @@ class SiteState:
             if group.closing is not None:
                 self._postpone(group, group.closing, now)
 
+    def _feel(self, answers: Sequence[Answer], now: datetime) -> None:
+        """Whether the answers show that the site bears our pace."""
+        clean_count = 0
+        for question, reply, reading, _, _ in answers:
+            if not reply.code:
+                continue
+            self.replies[question.kind] += 1
+            self.temporary_reply_count += 400 <= reply.code < 500
+            if is_strain(reply, reading):
+                self.pace.strain(now)
+            elif reading.reason not in STOP_REASONS:
+                clean_count += 1
+        if clean_count:
+            self.pace.clean(clean_count, now)
+
+    def _learn_manners(self, group: HostGroup, dialogue: Dialogue, now: datetime) -> None:
+        group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
+        group.recipients_per_transaction = dialogue.recipients_per_transaction
+        if dialogue.was_left_by_host:
+            self.pace.strain(now)
+            most = max(LEAST_SESSION_ADDRESSES, dialogue.answer_count)
+            group.session_addresses = min(group.session_addresses, most)
+        self.pace.learn(
+            now,
+            is_pipelining_broken=dialogue.is_pipelining_broken or None,
+            is_cautious=group.is_cautious if dialogue.has_answers else None,
+        )
+
     def _distrust(self, group: HostGroup, voided: Iterable[Answer], session_id: int, now: datetime) -> None:
         by_domain: dict[str, list[Answer]] = {}
         for answer in voided:
@@ -116,12 +167,16 @@ class SiteState:
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
         """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
         is_unwelcome = refusal.reading.reason in STOP_REASONS
+        until_at = None
         if is_unwelcome:
+            if self.stopped_because is None:
+                self.pace.unwelcome(refusal.reading, refusal.reply, now)
             self.stopped_because = refusal.reading
+            until_at = self.pace.breaker.until_at if self.pace.breaker else None
         if group.closing is not None and not is_unwelcome:
             return
         verdict = self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
-        closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict))
+        closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict), until_at)
         for closed in self.plan.groups if is_unwelcome else (group,):
             if closed.closing is None:
                 closed.closing = closing

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -10,10 +11,13 @@ from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import Egress, Envelope
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.pace import SitePace
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.replies import ReplyReader
-from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.site_gate import SiteGate
+from ct_pipeline.verification.site_memory import SiteMemory
+from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
 from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
 
@@ -48,10 +52,13 @@ def site_run(
     slots: asyncio.Semaphore | None = None,
     may_ask: Callable[[], bool] = lambda: True,
     further_groups: tuple[HostGroup, ...] = (),
+    limits: SiteLimits | None = None,
+    pace: SitePace | None = None,
 ) -> SiteRun:
     """A run with one site, not begun; the mail hosts of ``domains`` have ``addresses``, in this order of preference."""
     groups = (group(*domains, addresses=addresses), *further_groups)
-    plan = SitePlan("host.test", "small-00", "", connections, session_addresses, groups)
+    limits = limits or SiteLimits(connections, session_addresses, 20, 6000, 10_000)
+    plan = SitePlan("host.test", "small-00", "", limits, groups)
     around = Surroundings(
         egress=Egress("default", Envelope("prober.test", "probe@prober.test")),
         port=port,
@@ -60,7 +67,13 @@ def site_run(
         read=READER.read,
         may_ask=may_ask,
     )
-    return SiteRun(plan, around, notebook())
+    return SiteRun(plan, around, notebook(), SiteGate(pace or full_pace(limits)))
+
+
+def full_pace(limits: SiteLimits) -> SitePace:
+    """The pace of a site that is known to bear its limits."""
+    now = datetime.now(UTC)
+    return SitePace("default", "host.test", "small-00", limits, now, SiteMemory("default", "host.test", "", now, 1.0))
 
 
 async def ask(port: int, *domains: DomainQuestions, **options: Any) -> tuple[SiteRun, Observations]:

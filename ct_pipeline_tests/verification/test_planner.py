@@ -9,11 +9,12 @@ from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers, RandomProbe, load_providers, read_providers
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
-from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
 from ct_pipeline.vocabulary import MailService
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-LIMITS = Limits(site_connections=3, session_addresses=40, probe_forbidden=False)
+SMALL = SiteLimits(3, 40, window=20, connections_per_minute=100, addresses_per_second=100)
+LIMITS = Limits(SMALL, probe_forbidden=False)
 ROW = """
 [[provider]]
 name = "{name}"
@@ -127,12 +128,12 @@ def test_ipv4_comes_before_ipv6_and_the_addresses_of_a_host_are_bounded():
 def test_a_site_without_a_row_has_the_settings_limits_and_one_with_a_row_its_own():
     mx = (1, "mx.big.test", "192.0.2.1")
     small = only_site(plan([facts("a.test", mx)]))
-    assert (small.connections, small.session_addresses) == (3, 40)
-    rows = providers(limits="connections = 7\nsession_addresses = 11")
+    assert small.limits == SMALL
+    rows = providers(limits="connections = 7\nsession_addresses = 11\nwindow = 1\naddresses_per_second = 5")
     big = only_site(plan([facts("a.test", mx, provider="big", site="big")], rows))
-    assert (big.connections, big.session_addresses) == (7, 11)
+    assert big.limits == SiteLimits(7, 11, window=1, connections_per_minute=100, addresses_per_second=5)
     silent = only_site(plan([facts("a.test", mx, provider="big", site="big")], providers()))
-    assert (silent.connections, silent.session_addresses) == (3, 40)
+    assert silent.limits == SMALL
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Observations
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import DomainQuestions
-from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
 from ct_pipeline_tests.verification.truthful_host import Faults, HostSession, Kind, Manners, Visit
 
 KINDS = st.sampled_from([Kind.ACCEPT] * 5 + [Kind.UNKNOWN] * 3 + [Kind.FULL, Kind.GREYLIST, Kind.UNCLEAR])
@@ -79,10 +79,14 @@ def visit(world: World, behaviour: Manners, faults: st.SearchStrategy[Faults], d
         site="host.test",
         lane="small-00",
         provider="",
-        connections=data.draw(st.integers(1, 3)),
-        session_addresses=data.draw(st.sampled_from([2, 5, 50])),
+        limits=SiteLimits(
+            connections=data.draw(st.integers(1, 3)),
+            session_addresses=data.draw(st.sampled_from([2, 5, 50])),
+            window=data.draw(st.sampled_from([2, 20])),
+            connections_per_minute=6000,
+            addresses_per_second=10_000,
+        ),
         groups=(HostGroup((), domains),),
-        window=data.draw(st.sampled_from([2, 20])),
     )
     return Visit(
         plan,

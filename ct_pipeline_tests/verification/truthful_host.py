@@ -14,11 +14,12 @@ from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.pace import SitePace
 from ct_pipeline.verification.reply_parser import RawReply, ReplyParser
 from ct_pipeline.verification.session_questions import SessionQuestions
 from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.verification.site_state import SiteState
-from ct_pipeline_tests.verification.asking import READER, notebook
+from ct_pipeline_tests.verification.asking import READER, full_pace, notebook
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SESSIONS_LIMIT = 400
@@ -138,19 +139,21 @@ class Visit:
     late: Callable[[], bool]
     step: Callable[[], float]
     notes: Notebook = field(default_factory=notebook)
+    pace: SitePace | None = None
     now: datetime = START
     live: list[Encounter] = field(default_factory=list)
     session_count: int = 0
 
     def run(self) -> Observations:
-        state = SiteState(self.plan, self.notes, READER.read)
+        pace = self.pace = self.pace or full_pace(self.plan.limits)
+        state = SiteState(self.plan, self.notes, READER.read, pace)
         state.settle_leftovers(self.now)
         numbers = count(1)
         while True:
-            while (group := state.needy_group(len(self.live))) is not None:
+            while (group := state.needy_group(self.now)) is not None:
                 self.session_count += 1
                 assert self.session_count < SESSIONS_LIMIT, "the run does not come to an end"
-                self.live.append(self._open(group, next(numbers)))
+                self.live.append(self._open(state, group, next(numbers)))
             if not self.live:
                 break
             encounter = self.live[self.choose(len(self.live))]
@@ -162,13 +165,15 @@ class Visit:
                 self.live.remove(encounter)
                 encounter.source.finish()
                 encounter.group.live_sessions -= 1
+                pace.closed()
                 state.conclude(encounter.group, encounter.dialogue, encounter.session_id, self.now)
         state.settle_leftovers(self.now)
         return self.notes.tear_off()
 
-    def _open(self, group: HostGroup, session_id: int) -> Encounter:
+    def _open(self, state: SiteState, group: HostGroup, session_id: int) -> Encounter:
+        assert self.pace is not None
         group.live_sessions += 1
-        group.has_greeted = True
+        self.pace.connect(self.now)
         host = self.open_host()
         source = SessionQuestions(group, lambda: True)
         dialogue = Dialogue(
@@ -176,10 +181,10 @@ class Visit:
             read=READER.read,
             envelope=Envelope("prober.test", ""),
             capabilities=Capabilities.of_lines(parsed(host.ehlo_reply())[0].lines),
-            session_addresses=self.plan.session_addresses,
+            session_addresses=state.session_addresses(group),
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window=self.plan.window if group.is_pipelined else 1,
+            window=1 if self.pace.memory.is_pipelining_broken else self.plan.limits.window,
         )
         return Encounter(group, dialogue, source, host, session_id)
 
