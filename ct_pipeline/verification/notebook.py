@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
+from ct_pipeline.verification.site_memory import SiteMemory
 
 Kind = Literal["session", "probe"]
 
@@ -17,10 +18,12 @@ class Observations:
     probes: list[Probe] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     catch_all_facts: list[CatchAllFact] = field(default_factory=list)
+    site_memories: list[SiteMemory] = field(default_factory=list)
 
     @property
     def row_count(self) -> int:
-        return len(self.sessions) + len(self.probes) + len(self.turns) + len(self.catch_all_facts)
+        kinds = (self.sessions, self.probes, self.turns, self.catch_all_facts, self.site_memories)
+        return sum(map(len, kinds))
 
 
 class Notebook:

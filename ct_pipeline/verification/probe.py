@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ct_pipeline.verification.egress import DEFAULT_EGRESS
 from ct_pipeline.vocabulary import Reason
 
 
@@ -80,6 +81,7 @@ class Session:
     rcpt_count: int
     is_tls: bool
     outcome: str  # done | refused | lost | timeout | out_of_step | unreachable
+    egress: str = DEFAULT_EGRESS  # the name of the identity that we came as
 
 
 @dataclass(frozen=True, slots=True)
