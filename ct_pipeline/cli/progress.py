@@ -43,12 +43,14 @@ class ProgressDisplay:
             self._bar.start()
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, error_class: object, *_exc: object) -> None:
         self._ended.set()
         if self._judge.is_alive():
             self._judge.join()
         try:
-            self._judge_once()
+            # the error that brought us here says more than the next one of the same database
+            with contextlib.suppress(LedgerUnavailableError) if error_class else contextlib.nullcontext():
+                self._judge_once()
         finally:
             if self._console.is_terminal:
                 self._bar.stop()

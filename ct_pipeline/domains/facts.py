@@ -31,3 +31,5 @@ class DomainFacts:
     looked_up_at: datetime
     expires_at: datetime
     detail: str = ""  # what DNS said, in words, for people
+    query_count: int = 0  # DNS messages that this look-up sent, repeats included; 0 where it is told from memory
+    mx_query_count: int = 0  # of these, the ones that asked for MX

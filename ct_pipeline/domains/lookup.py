@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,7 @@ from typing import Self
 from ct_pipeline.domains.answers import AddressAnswer, facts_from_answers, hosts_to_ask
 from ct_pipeline.domains.facts import DomainFacts
 from ct_pipeline.domains.providers import Providers
-from ct_pipeline.domains.resolver import DnsResolver
+from ct_pipeline.domains.resolver import DnsResolver, tallied
 from ct_pipeline.settings import Settings
 
 # Mail hosts remembered; a list of any size needs few, since small domains share their hosters' hosts.
@@ -42,15 +43,20 @@ class DomainLookup:
         return self._resolver.query_count
 
     async def look_up(self, domain: str, now: datetime) -> DomainFacts:
-        """Facts of one normalized domain. A DNS failure is told in the facts, never raised."""
-        async with self._questions:
-            mx = await self._resolver.mx(domain)
-        names = hosts_to_ask(domain, mx)
-        if len(names) == 1:
-            answers = [await self._addresses(names[0])]
-        else:
-            answers = await asyncio.gather(*map(self._addresses, names))
-        return facts_from_answers(
+        """Facts of one normalized domain. A DNS failure is told in the facts, never raised.
+
+        Messages about a mail host that several domains share are counted with the domain that asked first.
+        """
+        with tallied() as sent:
+            async with self._questions:
+                mx = await self._resolver.mx(domain)
+            mx_query_count = sent.count
+            names = hosts_to_ask(domain, mx)
+            if len(names) == 1:
+                answers = [await self._addresses(names[0])]
+            else:
+                answers = await asyncio.gather(*map(self._addresses, names))
+        facts = facts_from_answers(
             domain,
             mx,
             dict(zip(names, answers, strict=True)),
@@ -58,6 +64,7 @@ class DomainLookup:
             allowed=self._allowed,
             now=now,
         )
+        return replace(facts, query_count=sent.count, mx_query_count=mx_query_count)
 
     async def look_up_many(self, domains: Iterable[str], now: datetime) -> AsyncGenerator[DomainFacts]:
         """Facts of each of ``domains``, as they are found (not in order). ``domains`` is read as places become free."""

@@ -4,7 +4,10 @@ No question raises: whatever goes wrong is an outcome. Every datagram leaves fro
 answer that does not fit its question is ignored, a lost datagram is sent again, a truncated answer asked for over TCP.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import dns.asyncbackend
@@ -26,6 +29,27 @@ DNS_PORT = 53
 # Fits an Ethernet frame and IPv6's smallest one: no fragments. DNS Flag Day 2020.
 UDP_PAYLOAD_BYTES = 1232
 TRIES_WITHIN_LIFETIME = 3  # so that one lost datagram, or two, do not cost the answer
+
+
+@dataclass(slots=True)
+class QueryTally:
+    """DNS messages that were sent for one purpose."""
+
+    count: int = 0
+
+
+_tally: ContextVar[QueryTally | None] = ContextVar("tally", default=None)
+
+
+@contextmanager
+def tallied() -> Iterator[QueryTally]:
+    """Counts the messages that are sent in this block, and by the tasks that it begins, however long they run."""
+    tally = QueryTally()
+    token = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(token)
 
 
 class DnsResolver:
@@ -84,6 +108,8 @@ class DnsResolver:
 
     def _count_query(self) -> None:
         self.query_count += 1
+        if (tally := _tally.get()) is not None:
+            tally.count += 1
 
 
 class _Failure:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -11,19 +11,21 @@ from typing import Concatenate, ParamSpec, TypeVar
 import psycopg
 
 from ct_pipeline.domains.providers import load_providers
-from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.id_reserve import IdReserve
 from ct_pipeline.stages.lane_tenure import LaneTenure
+from ct_pipeline.stages.ledger_patience import patiently
 from ct_pipeline.storage.database import resolve_database_url
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.due import due_addresses, due_counts
 from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.storage.probes import ID_BLOCK, ObservationWriter, catch_all_facts, next_ids
+from ct_pipeline.storage.outage import Outage
+from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
 from ct_pipeline.verification.lane_summary import LaneSummary
-from ct_pipeline.verification.notebook import Kind, Notebook, Observations
+from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
 from ct_pipeline.verification.probe import Turn
 from ct_pipeline.verification.replies import ReplyReader
@@ -32,7 +34,6 @@ from ct_pipeline.verification.surroundings import Surroundings
 
 HAND_OVER_EVERY_SECONDS = 0.1  # a killed run repeats its last second: proof, this and the writer's commit are quicker
 DUE_BATCH = 10_000  # addresses of one lane held in memory at once
-LEDGER_PAUSES_SECONDS = (0.5, 2.0, 5.0)  # a database that restarts is asked again, as long as the writer does
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +42,7 @@ T = TypeVar("T")
 class LaneWorkers:
     """Runs lanes side by side, in one loop.
 
-    A database that is away for a few seconds is waited for; :exc:`LedgerUnavailableError` ends the work when it stays
+    A database that is away for some minutes is waited for; :exc:`LedgerUnavailableError` ends the work when it stays
     away, since what is learnt could not be kept.
     """
 
@@ -50,6 +51,7 @@ class LaneWorkers:
         self._pull_id = pull_id
         self._on_commit = on_commit
         self._url = resolve_database_url(settings)
+        self._outage = Outage(self._url)
         self._providers = load_providers()
         self._reader = ReplyReader.load()
         self._limits = Limits(settings.site_connections, settings.session_addresses, settings.probe_forbidden)
@@ -59,11 +61,11 @@ class LaneWorkers:
 
     async def start(self, lanes: list[str]) -> None:
         """Open the ledger and begin with every lane."""
-        self._writer = ObservationWriter(self._url)
+        self._writer = ObservationWriter(self._url, self._outage)
         self._exits.callback(self._writer.close)
-        self._spare_ids: dict[Kind, list[int]] = {"session": [], "probe": []}
-        await self._draw_spare_ids()
-        self._notebook = Notebook(self._take_ids)
+        self._ids = IdReserve(partial(self._ask_ledger, next_ids))
+        await self._ids.fill()
+        self._notebook = Notebook(self._ids.take)
         self._slots = asyncio.Semaphore(self._settings.smtp_concurrency)
         self._committer = asyncio.create_task(self._commit_regularly())
         self._lanes = {asyncio.create_task(self._run_lane(lane), name=lane) for lane in lanes}
@@ -80,7 +82,13 @@ class LaneWorkers:
         return lane.result()
 
     async def stop(self) -> None:
-        """End what is still running, commit what is known, close everything."""
+        """End what is still running, commit what is known, close everything.
+
+        Raises:
+            LedgerUnavailableError: the database is away, so that what is not committed will be asked again.
+        """
+        if self._lanes:
+            self._outage.hurry()
         try:
             for task in self._lanes:
                 task.cancel()
@@ -100,7 +108,7 @@ class LaneWorkers:
         summary = LaneSummary(lane)
         tenure = LaneTenure(LaneLock(self._url, lane))
         try:
-            if not await _patiently(tenure.begin):
+            if not await patiently(self._outage, tenure.begin):
                 summary.stopped_because.append("another run works on this lane")
                 return summary
             while await self._run_batch(lane, summary, tenure):
@@ -128,8 +136,8 @@ class LaneWorkers:
             self._add_up(runs, summary)
         await self._commit()
         await asyncio.to_thread(self._writer.flush)
-        if not tenure.is_sure() and not await _patiently(tenure.confirm):
-            return False
+        if not tenure.is_sure():  # what was left for the doubt is still to be done
+            return await patiently(self._outage, tenure.confirm)
         # Turns, not sessions: what got no turn is still due, and would be taken up again and again.
         return bool(plan.not_asked) or any(run.turn_count for run in runs)
 
@@ -150,7 +158,7 @@ class LaneWorkers:
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,
             read=self._reader.read,
-            may_ask=tenure.is_sure,
+            may_ask=lambda: tenure.is_sure() and self._ids.has_plenty,
         )
 
     def _add_up(self, runs: list[SiteRun], summary: LaneSummary) -> None:
@@ -172,29 +180,17 @@ class LaneWorkers:
         while True:
             await asyncio.sleep(HAND_OVER_EVERY_SECONDS)
             await self._commit()
-            await self._draw_spare_ids()
+            await self._ids.fill()
 
     async def _commit(self) -> None:
         async with self._commit_lock:
             page: Observations = self._notebook.tear_off()
             if page.row_count:
-                await asyncio.to_thread(self._writer.put, page.sessions, page.probes, page.turns, page.catch_all_facts)
+                rows = page.sessions, page.probes, page.turns, page.catch_all_facts, page.site_memories
+                await asyncio.to_thread(self._writer.put, *rows)
                 self._on_commit(len(page.turns))
 
     # -- the ledger ---
-
-    async def _draw_spare_ids(self) -> None:
-        """Draw identifiers ahead, so that no session waits for the database."""
-        for what, spare in self._spare_ids.items():
-            if not spare:
-                self._spare_ids[what] = await self._ask_ledger(next_ids, what, ID_BLOCK)
-
-    def _take_ids(self, what: Kind) -> list[int]:
-        spare, self._spare_ids[what] = self._spare_ids[what], []
-        if spare:
-            return spare
-        with open_ledger(self._settings) as conn:
-            return next_ids(conn, what, ID_BLOCK)
 
     async def _ask_ledger(
         self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -205,7 +201,7 @@ class LaneWorkers:
             with open_ledger(self._settings) as conn:
                 return question(conn, *args, **kwargs)
 
-        return await _patiently(partial(asyncio.to_thread, ask))
+        return await patiently(self._outage, partial(asyncio.to_thread, ask))
 
 
 async def _side_by_side(runs: list[SiteRun]) -> None:
@@ -215,11 +211,3 @@ async def _side_by_side(runs: list[SiteRun]) -> None:
                 group.create_task(run.run())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None  # what ends them is one cause, such as a lost database
-
-
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    for pause_seconds in LEDGER_PAUSES_SECONDS:
-        with contextlib.suppress(LedgerUnavailableError):
-            return await call()
-        await asyncio.sleep(pause_seconds)
-    return await call()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import LiteralString
 
@@ -91,7 +92,7 @@ def domain_facts(conn: psycopg.Connection, domains: Collection[str]) -> dict[str
 
 
 def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], now: datetime) -> None:
-    """Replace the facts of these domains.
+    """Replace the facts of these domains, and add what their look-ups sent to what was sent before.
 
     Where a domain takes no mail, its waiting addresses are answered; where it could not be looked up, they wait for the
     next look-up. Where a domain no longer is what its addresses were answered by, those are to be asked after all.
@@ -100,7 +101,9 @@ def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], no
     """
     if not facts:
         return
-    latest = {fact.domain: fact for fact in facts}  # the last of a domain wins
+    latest: dict[str, DomainFacts] = {}
+    for fact in facts:  # the last of a domain wins
+        latest[fact.domain] = _counted_with(latest.get(fact.domain), fact)
     with conn.transaction():
         make_stage(conn, "looked_up", _STAGE)
         copy_rows(conn, "looked_up", _STAGE_COLUMNS, map(_row, latest.values()))
@@ -122,11 +125,12 @@ def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], no
 
 _STAGE = """
 domain text collate "C", service text, mx_hosts jsonb, mx_record text, provider text, site text, lane text,
-is_disposable boolean, is_free boolean, looked_up_at timestamptz, expires_at timestamptz, detail text
+is_disposable boolean, is_free boolean, looked_up_at timestamptz, expires_at timestamptz, detail text,
+query_count integer, mx_query_count integer
 """
 _STAGE_COLUMNS = (
     "domain", "service", "mx_hosts", "mx_record", "provider", "site", "lane",
-    "is_disposable", "is_free", "looked_up_at", "expires_at", "detail",
+    "is_disposable", "is_free", "looked_up_at", "expires_at", "detail", "query_count", "mx_query_count",
 )  # fmt: skip
 
 _NEW_DOMAINS = """
@@ -170,7 +174,8 @@ _UPDATE_DOMAINS = """
 update ledger.domains d
 set service = s.service, mx_hosts = s.mx_hosts, mx_record = s.mx_record, provider = s.provider, site = s.site,
     lane = s.lane, is_disposable = s.is_disposable, is_free = s.is_free, looked_up_at = s.looked_up_at,
-    expires_at = r.expires_at, service_since_at = r.service_since_at, detail = s.detail
+    expires_at = r.expires_at, service_since_at = r.service_since_at, detail = s.detail,
+    dns_query_count = d.dns_query_count + s.query_count, mx_query_count = d.mx_query_count + s.mx_query_count
 from looked_up s, renewed r
 where d.domain = s.domain and r.domain_id = d.domain_id
 """
@@ -230,6 +235,18 @@ def _row(fact: DomainFacts) -> tuple[object, ...]:
         fact.looked_up_at,
         fact.expires_at,
         storable(fact.detail),
+        fact.query_count,
+        fact.mx_query_count,
+    )
+
+
+def _counted_with(earlier: DomainFacts | None, fact: DomainFacts) -> DomainFacts:
+    if earlier is None:
+        return fact
+    return replace(
+        fact,
+        query_count=earlier.query_count + fact.query_count,
+        mx_query_count=earlier.mx_query_count + fact.mx_query_count,
     )
 
 

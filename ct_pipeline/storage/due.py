@@ -1,8 +1,11 @@
-"""Which address is asked next, and when."""
+"""Which address is asked next, and when.
+
+A site that turned us away is left alone until its breaker's time is up: its addresses are due then, not before.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
@@ -29,6 +32,17 @@ class DueAgain(NamedTuple):
     within_hour_count: int
     first_at: datetime | None  # None when nothing is
     last_at: datetime | None
+
+
+# The few domains whose sites have a breaker, with the time before which nothing is asked there. A lane has one egress.
+_HELD: LiteralString = """
+with held as materialized (
+    select domain_id, max(breaker_until_at) as until_at
+    from ledger.site_memories join ledger.domains using (lane, site)
+    where breaker_until_at is not null
+    group by domain_id
+)
+"""
 
 
 def due_addresses(
@@ -91,7 +105,7 @@ def ask_after_all(conn: psycopg.Connection, now: datetime, pull_id: int | None =
 
 
 def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> dict[str, int]:
-    """Addresses whose turn has come, per lane; a lane without any is left out.
+    """Addresses whose turn has come, per lane; a lane without any is left out, and so are sites whose breaker is open.
 
     Counts addresses of domains whose facts have expired too: the verifier looks those up first. Domains without a lane,
     never looked up, are :func:`ct_pipeline.storage.domain_facts.domains_to_look_up`'s.
@@ -108,6 +122,9 @@ def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = Non
         ) as waiting
         join ledger.domains using (domain_id)
         where lane <> '' and (service = any(%(takes_mail)s) or expires_at <= %(now)s)
+              and not exists (
+                  select from ledger.site_memories m
+                  where m.lane = domains.lane and m.site = domains.site and breaker_until_at > %(now)s)
         group by lane order by lane
         """,
         {"now": now, "takes_mail": TAKES_MAIL, "pull_id": pull_id},
@@ -118,13 +135,18 @@ def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = Non
 def due_counts(conn: psycopg.Connection, now: datetime) -> list[DueCount]:
     """Everything that waits, by lane and by the reason of the last answer."""
     rows = conn.execute(
-        """
-        select lane, reason, count(*) filter (where next_attempt_at <= %(now)s),
-               count(*) filter (where next_attempt_at > %(now)s), min(next_attempt_at)
-        from ledger.due join ledger.domains using (domain_id) left join ledger.probes using (probe_id)
-        where next_attempt_at is not null
+        f"""
+        {_HELD}
+        select lane, reason, count(*) filter (where due_at <= %(now)s), count(*) filter (where due_at > %(now)s),
+               min(due_at)
+        from (
+            select lane, reason, greatest(next_attempt_at, until_at) as due_at
+            from ledger.due join ledger.domains on domains.domain_id = due.domain_id
+            left join ledger.probes using (probe_id) left join held on held.domain_id = due.domain_id
+            where next_attempt_at is not null
+        ) as waiting
         group by lane, reason order by lane, reason nulls first
-        """,
+        """,  # noqa: S608 - the words above
         {"now": now},
     ).fetchall()
     return [DueCount(lane, Reason(reason) if reason else None, *rest) for lane, reason, *rest in rows]
@@ -133,12 +155,21 @@ def due_counts(conn: psycopg.Connection, now: datetime) -> list[DueCount]:
 def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetime | None:
     """When the next address is due, of one pull or of all; None when every one is answered."""
     if pull_id is None:
-        row = conn.execute("select min(next_attempt_at) from ledger.due where next_attempt_at is not null").fetchone()
+        row = conn.execute(
+            f"""
+            {_HELD}
+            select min(greatest(next_attempt_at, until_at)) from ledger.due left join held using (domain_id)
+            where next_attempt_at is not null
+            """  # noqa: S608 - the words above
+        ).fetchone()
     else:
         row = conn.execute(
-            """
-            select min(next_attempt_at) from ledger.holders join ledger.due using (address_id) where pull_id = %s
-            """,
+            f"""
+            {_HELD}
+            select min(greatest(next_attempt_at, until_at))
+            from ledger.holders join ledger.due using (address_id) left join held using (domain_id)
+            where pull_id = %s and next_attempt_at is not null
+            """,  # noqa: S608 - likewise
             (pull_id,),
         ).fetchone()
     return row[0] if row else None
@@ -147,14 +178,17 @@ def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetim
 def due_again(conn: psycopg.Connection, pull_id: int | None, now: datetime) -> DueAgain:
     """Addresses of one pull, or of all, that are still to be asked, now or later."""
     row = conn.execute(
-        """
-        select count(*), count(*) filter (where next_attempt_at <= %(now)s + interval '1 hour'),
-               min(next_attempt_at), max(next_attempt_at)
-        from ledger.due
-        where next_attempt_at is not null
-              and (%(pull_id)s::bigint is null
-                   or address_id in (select address_id from ledger.holders where pull_id = %(pull_id)s))
-        """,
+        f"""
+        {_HELD}
+        select count(*), count(*) filter (where due_at <= %(now)s + interval '1 hour'), min(due_at), max(due_at)
+        from (
+            select greatest(next_attempt_at, until_at) as due_at
+            from ledger.due left join held using (domain_id)
+            where next_attempt_at is not null
+                  and (%(pull_id)s::bigint is null
+                       or address_id in (select address_id from ledger.holders where pull_id = %(pull_id)s))
+        ) as waiting
+        """,  # noqa: S608 - the words above
         {"pull_id": pull_id, "now": now},
     ).fetchone()
     assert row is not None, "an aggregate always returns a row"

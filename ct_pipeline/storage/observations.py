@@ -1,4 +1,5 @@
-"""What the verifier observed, merged into the ledger: sessions, probes, turns and catch-all facts in one transaction.
+"""What the verifier observed, merged into the ledger in one transaction: sessions, probes, turns, catch-all facts, and
+what is remembered of sites.
 
 Merging the same observations twice leaves the ledger as merging them once, so an unsure commit may be repeated.
 """
@@ -10,32 +11,35 @@ from datetime import datetime
 import psycopg
 
 from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.site_memory import keep_site_memories
 from ct_pipeline.storage.unjudged import add_to_unjudged
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
+from ct_pipeline.verification.site_memory import SiteMemory
 
 REPLY_TEXT_LIMIT = 1000  # characters, as Reply promises; a row must stay small whatever a host says
 
 
 @dataclass(slots=True)
 class Observations:
-    """Rows of the four kinds; of an address's turns, and of a domain's facts, the last counts."""
+    """Rows of the five kinds; of an address's turns, a domain's facts and a site's memories, the last counts."""
 
     sessions: list[Session] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     catch_all_facts: list[CatchAllFact] = field(default_factory=list)
+    site_memories: list[SiteMemory] = field(default_factory=list)
 
-    def add(
-        self, sessions: Iterable[Session], probes: Iterable[Probe], turns: Iterable[Turn], facts: Iterable[CatchAllFact]
-    ) -> None:
-        self.sessions.extend(sessions)
-        self.probes.extend(probes)
-        self.turns.extend(turns)
-        self.catch_all_facts.extend(facts)
+    def add(self, more: "Observations") -> None:
+        self.sessions.extend(more.sessions)
+        self.probes.extend(more.probes)
+        self.turns.extend(more.turns)
+        self.catch_all_facts.extend(more.catch_all_facts)
+        self.site_memories.extend(more.site_memories)
 
     @property
     def row_count(self) -> int:
-        return len(self.sessions) + len(self.probes) + len(self.turns) + len(self.catch_all_facts)
+        kinds = (self.sessions, self.probes, self.turns, self.catch_all_facts, self.site_memories)
+        return sum(map(len, kinds))
 
 
 def merge_observations(conn: psycopg.Connection, observed: Observations, now: datetime) -> None:
@@ -49,6 +53,7 @@ def merge_observations(conn: psycopg.Connection, observed: Observations, now: da
         conn.execute(_MERGE_TURNS, {"now": now})
         conn.execute(_CHANGED_FACTS)
         conn.execute(_MERGE_FACTS)
+        keep_site_memories(conn, observed.site_memories)
         add_to_unjudged(conn, _AFFECTED, {}, now)
         drop_stages(conn, _STAGES)
 
@@ -57,7 +62,7 @@ _STAGES = {
     "new_sessions": """
         session_id bigint, lane text, site text, mx_host text, mx_address text, helo_name text, mail_from text,
         started_at timestamptz, ended_at timestamptz, command_count integer, rcpt_count integer, is_tls boolean,
-        outcome text
+        outcome text, egress text
         """,
     "new_probes": """
         probe_id bigint, session_id bigint, kind text, address_id bigint, domain text collate "C", stage text,
@@ -96,7 +101,7 @@ def _copy(conn: psycopg.Connection, stage: str, rows: Iterable[Sequence[object]]
 def _session_row(s: Session) -> tuple[object, ...]:
     return (
         s.session_id, s.lane, storable(s.site), storable(s.mx_host), s.mx_address, s.helo_name, s.mail_from,
-        s.started_at, s.ended_at, s.command_count, s.rcpt_count, s.is_tls, s.outcome,
+        s.started_at, s.ended_at, s.command_count, s.rcpt_count, s.is_tls, s.outcome, s.egress,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Literal, Self
@@ -12,12 +11,13 @@ import psycopg
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.storage.database import connect
 from ct_pipeline.storage.observations import Observations, merge_observations
+from ct_pipeline.storage.outage import Outage
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
+from ct_pipeline.verification.site_memory import SiteMemory
 
 COMMIT_EVERY_SECONDS = 0.3  # a merge takes some 10 ms; proof, hand-over and this stay well within one second
 WAITING_ROWS_LIMIT = 50_000  # put() blocks above: a database that cannot follow slows the verifier, not fills memory
 LOCK_TIMEOUT = "60s"
-RETRY_PAUSES_SECONDS = (0.5, 2, 5)  # after a lost connection
 ID_BLOCK = 1000  # increment of the sequences
 
 
@@ -46,13 +46,14 @@ def catch_all_facts(conn: psycopg.Connection, domains: Collection[str], now: dat
 class ObservationWriter:
     """Commits observations from a thread and over a connection of its own, a few times a second.
 
-    A process that is killed loses what it put within that time, never part of a batch. After a lost connection the
-    batch is written again. When that fails too, or the database refuses a batch, the error is raised by every later
-    call: the verifier has to stop, since what it learns could not be kept.
+    A process that is killed loses what it put within that time, never part of a batch. A database that goes away is
+    waited for, as long as ``outage`` says, and gets the batch again. When it stays away, or refuses a batch, the error
+    is raised by every later call: the verifier has to stop, since what it learns could not be kept.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, outage: Outage | None = None) -> None:
         self._url = url
+        self._outage = outage or Outage(url)
         self._waiting = Observations()
         self._put_count = 0  # rows ever put
         self._kept_count = 0  # of these, committed
@@ -70,6 +71,7 @@ class ObservationWriter:
         probes: Iterable[Probe] = (),
         turns: Iterable[Turn] = (),
         catch_all_facts: Iterable[CatchAllFact] = (),
+        site_memories: Iterable[SiteMemory] = (),
     ) -> None:
         """Hand over observations, from any thread; what is put in one call is committed in one transaction.
 
@@ -78,12 +80,11 @@ class ObservationWriter:
         Raises:
             LedgerUnavailableError: an earlier batch could not be written.
         """
-        observed = Observations()
-        observed.add(sessions, probes, turns, catch_all_facts)
+        observed = Observations(list(sessions), list(probes), list(turns), list(catch_all_facts), list(site_memories))
         with self._changed:
             self._changed.wait_for(lambda: self._error or self._waiting.row_count < WAITING_ROWS_LIMIT)
             self._raise_error()
-            self._waiting.add(observed.sessions, observed.probes, observed.turns, observed.catch_all_facts)
+            self._waiting.add(observed)
             self._put_count += observed.row_count
             self._changed.notify_all()
 
@@ -118,6 +119,8 @@ class ObservationWriter:
         return self
 
     def __exit__(self, error_class: object, *_: object) -> None:
+        if error_class:
+            self._outage.hurry()
         # the error that brought us here says more than that of the writer
         with contextlib.suppress(LedgerUnavailableError) if error_class else contextlib.nullcontext():
             self.close()
@@ -150,16 +153,16 @@ class ObservationWriter:
             return batch if batch.row_count else None
 
     def _write(self, batch: Observations) -> None:
-        for pause_seconds in RETRY_PAUSES_SECONDS:
+        def merge() -> None:
             try:
                 if self._connection.closed:
                     self._connection = self._connect()
-                return merge_observations(self._connection, batch, datetime.now(UTC))
-            except (psycopg.OperationalError, LedgerUnavailableError):
+                merge_observations(self._connection, batch, datetime.now(UTC))
+            except psycopg.OperationalError:
                 self._connection.close()
-                time.sleep(pause_seconds)
-        self._connection = self._connect()
-        return merge_observations(self._connection, batch, datetime.now(UTC))
+                raise
+
+        self._outage.wait_out(merge)
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._url)
@@ -168,4 +171,6 @@ class ObservationWriter:
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            raise LedgerUnavailableError(f"Observations could not be written: {self._error}") from self._error
+            raise LedgerUnavailableError(
+                f"Observations could not be written: {self._error} Who gave them is asked again by the next run."
+            ) from self._error

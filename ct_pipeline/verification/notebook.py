@@ -22,8 +22,8 @@ class Observations:
 
     @property
     def row_count(self) -> int:
-        rows = (self.sessions, self.probes, self.turns, self.catch_all_facts, self.site_memories)
-        return sum(map(len, rows))
+        kinds = (self.sessions, self.probes, self.turns, self.catch_all_facts, self.site_memories)
+        return sum(map(len, kinds))
 
 
 class Notebook:

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from ct_pipeline.verification.egress import DEFAULT_EGRESS
 from ct_pipeline.vocabulary import Reason
 
 
@@ -76,6 +77,7 @@ class Session(NamedTuple):
     rcpt_count: int
     is_tls: bool
     outcome: str  # done | refused | lost | timeout | out_of_step | unreachable
+    egress: str = DEFAULT_EGRESS  # the name of the identity that we came as
 
 
 class Turn(NamedTuple):

@@ -210,6 +210,7 @@ class SiteRun:
                 rcpt_count=dialogue.rcpt_count if dialogue else 0,
                 is_tls=isinstance(attempt.outcome, Connection) and attempt.outcome.is_tls,
                 outcome=outcome,
+                egress=self.around.egress.name,
             )
         )
 

@@ -185,6 +185,18 @@ def test_a_shared_host_is_asked_for_once(nameserver: str) -> None:
     assert query_count == SHARED_COUNT + 2
 
 
+def test_each_domain_is_told_what_its_look_up_sent(nameserver: str) -> None:
+    domains = [f"shared{n:02}.test" for n in range(SHARED_COUNT)]
+    found, query_count = look_up_all(nameserver, [*domains, "many.test", "a-only.test"])
+    assert found["many.test"].query_count == 1 + 1 + 20 * 2
+    assert found["many.test"].mx_query_count == 2  # truncated over UDP, whole over TCP
+    assert (found["a-only.test"].query_count, found["a-only.test"].mx_query_count) == (3, 1)
+    shared = [found[domain] for domain in domains]
+    assert sorted(facts.query_count for facts in shared) == [1] * (SHARED_COUNT - 1) + [3]  # the first asks for mx1
+    assert {facts.mx_query_count for facts in shared} == {1}
+    assert sum(facts.query_count for facts in found.values()) == query_count
+
+
 def test_one_bad_name_never_stops_the_rest(nameserver: str) -> None:
     good = [f"shared{n:02}.test" for n in range(SHARED_COUNT)]
     bad = ["not-our-zone.example", "y" * 70 + ".test", "dangling.test", ""]

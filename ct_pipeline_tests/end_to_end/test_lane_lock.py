@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from ct_pipeline.domains.lanes import lane_keys
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.settings import Settings
-from ct_pipeline.stages import lane_tenure, lane_worker
+from ct_pipeline.stages import lane_tenure
 from ct_pipeline.stages.verify import verify_lanes
 from ct_pipeline.storage.database import connect
 from ct_pipeline.verification.lane_summary import LaneSummary
@@ -74,7 +74,6 @@ def test_while_nobody_knows_whose_the_lane_is_nobody_new_is_asked(
 ) -> None:
     monkeypatch.setattr(lane_tenure, "CONFIRM_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(lane_tenure, "TRUSTED_SECONDS", 0.5)
-    monkeypatch.setattr(lane_worker, "LEDGER_PAUSES_SECONDS", (0.2,) * 500)
     with small_world(tmp_path, site_count=1, mailbox_count=400, reply_seconds=0.02) as world:
         settings = world.settings(settings_for_tests, smtp_concurrency=2)
         pull_id = take_in(settings, world.write_contacts(tmp_path / "contacts.csv"))

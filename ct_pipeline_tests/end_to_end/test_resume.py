@@ -41,10 +41,7 @@ def test_the_run_goes_on_after(
         wait_until(midway(world), lambda: verifiers.is_running("worker"))
         mishap(load_settings(state_dir=state_folder, database_url=None))
         outcome = verifiers.outcome("worker")
-        assert outcome.error in ("", "LedgerUnavailableError"), outcome.text
-        if outcome.error:  # a machine too busy to start the server again within seconds
-            verifiers.start("worker", settings)
-            outcome = verifiers.outcome("worker")
+        assert outcome.error == "", outcome.text
         assert [lane["due_count"] for lane in outcome.lanes] == [0] * len(outcome.lanes), outcome
         assert verdicts(settings, pull_id, tmp_path / "out.csv") == world.truth
 
@@ -55,7 +52,7 @@ def test_a_database_that_stays_away_ends_the_run_with_the_reason(
     embedded = load_settings(state_dir=state_folder, database_url=None)
     with small_world(tmp_path, site_count=2, mailbox_count=300, reply_seconds=0.05) as world:
         settings, pull_id = prepared(world, state_folder, tmp_path)
-        verifiers.start("worker", settings)
+        verifiers.start("worker", settings, patience_seconds=2.0)
         wait_until(midway(world), lambda: verifiers.is_running("worker"))
         stop_embedded(embedded)
         outcome = verifiers.outcome("worker")

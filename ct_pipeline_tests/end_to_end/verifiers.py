@@ -21,6 +21,7 @@ from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.errors import CtPipelineError
 from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages.verify import verify_lanes
+from ct_pipeline.storage import outage
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,9 +63,21 @@ class Verifiers:
     def __exit__(self, *_error: object) -> None:
         self._process.communicate(timeout=60)  # the end of its input ends it, with all it has forked
 
-    def start(self, name: str, settings: Settings, *, until_free: bool = False) -> None:
-        """Start verifying every lane. With ``until_free``, lanes that another run still holds are tried again."""
-        self._say({"do": "start", "name": name, "until_free": until_free, "settings": to_json(settings)})
+    def start(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        until_free: bool = False,
+        patience_seconds: float = outage.PATIENCE_SECONDS,
+    ) -> None:
+        """Start verifying every lane.
+
+        With ``until_free``, lanes that another run still holds are tried again; a database that goes away is waited for
+        as long as ``patience_seconds``.
+        """
+        how = {"until_free": until_free, "patience_seconds": patience_seconds}
+        self._say({"do": "start", "name": name, "settings": to_json(settings), **how})
 
     def is_running(self, name: str) -> bool:
         return self._say({"do": "look", "name": name})["is_running"]
@@ -136,6 +149,7 @@ def _fork(request: dict[str, Any], work: Callable[[dict[str, Any]], dict[str, An
 
 def _verify(request: dict[str, Any]) -> dict[str, Any]:
     settings = load_settings(**request["settings"])
+    outage.PATIENCE_SECONDS = request["patience_seconds"]
     try:
         while True:
             summaries = verify_lanes(settings, lane_keys(load_providers()))

@@ -1,5 +1,6 @@
 """Domain facts: what is looked up when, and what it means for waiting addresses."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -281,3 +282,11 @@ def test_what_waits_is_counted_by_lane_and_reason(conn: psycopg.Connection) -> N
     look_up(conn, "x.test")
     conn.execute("update ledger.due set next_attempt_at = %s where address_id = 2", (NOON + HOUR,))
     assert due_counts(conn, NOON) == [("", None, 1, 0, NOON), (LANE, None, 1, 1, NOON)]
+
+
+def test_what_look_ups_sent_adds_up(conn: psycopg.Connection) -> None:
+    first = replace(facts("x.test"), query_count=3, mx_query_count=1)
+    keep_domain_facts(conn, [first, replace(first, query_count=5, mx_query_count=2)], NOON)
+    keep_domain_facts(conn, [replace(first, looked_up_at=NOON + DAY), facts("y.test")], NOON + DAY)
+    rows = conn.execute("select domain, dns_query_count, mx_query_count from ledger.domains order by domain").fetchall()
+    assert rows == [("x.test", 11, 4), ("y.test", 0, 0)]

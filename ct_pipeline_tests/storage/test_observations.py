@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from ct_pipeline.errors import LedgerUnavailableError
-from ct_pipeline.storage import probes
+from ct_pipeline.storage import outage, probes
 from ct_pipeline.storage.due import due_counts
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
@@ -202,7 +202,7 @@ def test_a_lost_connection_is_opened_again_and_nothing_is_lost(conn: psycopg.Con
 def test_a_database_that_stays_away_ends_the_writer_with_an_error(
     conn: psycopg.Connection, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "RETRY_PAUSES_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.3)
     writer = ObservationWriter(ledger_url)
     name = conn.info.dbname
     conn.close()
