@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         description="Address in MAIL FROM; empty is the null sender <>. Its domain must accept mail.",
     )
     smtp_concurrency: int = Field(default=200, ge=1, le=5000, description="SMTP sessions open at once, in all.")
-    site_connections: int = Field(default=5, ge=1, le=100, description="Most SMTP sessions open at once to one small site; it begins with 2.")
+    site_connections: int = Field(
+        default=5, ge=1, le=100, description="Most SMTP sessions open at once to one small site; it begins with 2."
+    )
     session_addresses: int = Field(default=100, ge=1, le=1000, description="Addresses asked in one SMTP session.")
     site_connections_per_minute: int = Field(
         default=100, ge=1, le=6000, description="SMTP sessions begun in a minute with one small site."

@@ -13,27 +13,27 @@ import psycopg
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.id_reserve import IdReserve
+from ct_pipeline.stages.lane_run import LaneRun, LaneTools
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.stages.ledger_patience import patiently
+from ct_pipeline.stages.ledger_reader import LedgerReader
 from ct_pipeline.storage.database import resolve_database_url
-from ct_pipeline.storage.domain_facts import domain_facts
-from ct_pipeline.storage.due import due_addresses, due_counts
+from ct_pipeline.storage.due import due_counts
 from ct_pipeline.storage.lanes import LaneLock
-from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.outage import Outage
-from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
+from ct_pipeline.storage.probes import ObservationWriter, next_ids
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook, Observations
-from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
-from ct_pipeline.verification.probe import Turn
+from ct_pipeline.verification.planner import Limits
 from ct_pipeline.verification.replies import ReplyReader
-from ct_pipeline.verification.site_run import SiteRun
+from ct_pipeline.verification.site_plan import SiteLimits
 from ct_pipeline.verification.surroundings import Surroundings
 
-HAND_OVER_EVERY_SECONDS = 0.1  # a killed run repeats its last second: proof, this and the writer's commit are quicker
-DUE_BATCH = 10_000  # addresses of one lane held in memory at once
+COMMIT_EVERY_SECONDS = 0.25  # a killed run repeats its last second: proof, this and the commit are quicker
+ADDRESSES_AT_ONCE = 20_000  # in all lanes together, so that memory does not grow with what is due
+LANE_ADDRESSES_AT_LEAST = 300  # what keeps the connections of one large provider busy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,23 +52,25 @@ class LaneWorkers:
         self._on_commit = on_commit
         self._url = resolve_database_url(settings)
         self._outage = Outage(self._url)
-        self._providers = load_providers()
-        self._reader = ReplyReader.load()
-        self._limits = Limits(settings.site_connections, settings.session_addresses, settings.probe_forbidden)
+        self._reader = LedgerReader(settings)
+        self._replies = ReplyReader.load()
         self._exits = contextlib.ExitStack()
         self._lanes: set[asyncio.Task[LaneSummary]] = set()
         self._commit_lock = asyncio.Lock()
+        self._unkept: list[asyncio.Future[None]] = []  # who waits until all that is noted now is committed
 
     async def start(self, lanes: list[str]) -> None:
         """Open the ledger and begin with every lane."""
         self._writer = ObservationWriter(self._url, self._outage)
         self._exits.callback(self._writer.close)
+        self._exits.callback(self._reader.close)
         self._ids = IdReserve(partial(self._ask_ledger, next_ids))
         await self._ids.fill()
         self._notebook = Notebook(self._ids.take)
         self._slots = asyncio.Semaphore(self._settings.smtp_concurrency)
         self._committer = asyncio.create_task(self._commit_regularly())
-        self._lanes = {asyncio.create_task(self._run_lane(lane), name=lane) for lane in lanes}
+        tools = self._tools(len(lanes))
+        self._lanes = {asyncio.create_task(self._run_lane(lane, tools), name=lane) for lane in lanes}
 
     async def next_summary(self) -> LaneSummary | None:
         """The summary of the next lane to finish; None when all have."""
@@ -97,13 +99,12 @@ class LaneWorkers:
                 self._committer.cancel()
                 await asyncio.gather(self._committer, return_exceptions=True)
                 await self._commit()
-                await asyncio.to_thread(self._writer.flush)
         finally:
             self._exits.close()
 
     # -- one lane ---
 
-    async def _run_lane(self, lane: str) -> LaneSummary:
+    async def _run_lane(self, lane: str, tools: LaneTools) -> LaneSummary:
         started = time.monotonic()
         summary = LaneSummary(lane)
         tenure = LaneTenure(LaneLock(self._url, lane))
@@ -111,8 +112,8 @@ class LaneWorkers:
             if not await patiently(self._outage, tenure.begin):
                 summary.stopped_because.append("another run works on this lane")
                 return summary
-            while await self._run_batch(lane, summary, tenure):
-                pass
+            run = LaneRun(lane, tools, self._surroundings(tenure), tenure, summary)
+            await run.run(confirm=lambda: patiently(self._outage, tenure.confirm))
             if tenure.is_lost:
                 summary.stopped_because.append("another run has taken this lane over")
             await self._count_what_is_left(lane, summary)
@@ -121,34 +122,24 @@ class LaneWorkers:
         summary.seconds = time.monotonic() - started
         return summary
 
-    async def _run_batch(self, lane: str, summary: LaneSummary, tenure: LaneTenure) -> bool:
-        """Work through what is due now; False when nothing is, nothing could be done about it, or the lane is lost."""
-        plan = await self._ask_ledger(self._plan, lane, datetime.now(UTC))
-        if plan is None:
-            return False
-        self._notebook.page.turns += [Turn(due.address_id, None, due.attempt_count, None) for due in plan.not_asked]
-        summary.not_asked_count += len(plan.not_asked)
-        around = self._surroundings(tenure)
-        runs = [SiteRun(site, around, self._notebook) for site in plan.sites]
-        try:
-            await _side_by_side(runs)
-        finally:
-            self._add_up(runs, summary)
-        await self._commit()
-        await asyncio.to_thread(self._writer.flush)
-        if not tenure.is_sure():  # what was left for the doubt is still to be done
-            return await patiently(self._outage, tenure.confirm)
-        # Turns, not sessions: what got no turn is still due, and would be taken up again and again.
-        return bool(plan.not_asked) or any(run.turn_count for run in runs)
-
-    def _plan(self, conn: psycopg.Connection, lane: str, now: datetime) -> LanePlan | None:
-        due = due_addresses(conn, lane, now, DUE_BATCH, pull_id=self._pull_id)
-        if not due:
-            return None
-        domains = sorted({address.domain for address in due})
-        facts = domain_facts(conn, domains)
-        known = catch_all_facts(conn, domains, now)
-        return plan_lane(lane, due, facts, known, self._providers, self._limits)
+    def _tools(self, lane_count: int) -> LaneTools:
+        settings = self._settings
+        small_site = SiteLimits(
+            connections=settings.site_connections,
+            session_addresses=settings.session_addresses,
+            window=settings.pipelining_window,
+            connections_per_minute=settings.site_connections_per_minute,
+            addresses_per_second=settings.site_addresses_per_second,
+        )
+        return LaneTools(
+            providers=load_providers(),
+            limits=Limits(small_site, settings.probe_forbidden),
+            notebook=self._notebook,
+            ask=self._ask_ledger,
+            kept=self._kept,
+            addresses_at_once=max(LANE_ADDRESSES_AT_LEAST, ADDRESSES_AT_ONCE // lane_count),
+            pull_id=self._pull_id,
+        )
 
     def _surroundings(self, tenure: LaneTenure) -> Surroundings:
         settings = self._settings
@@ -157,18 +148,9 @@ class LaneWorkers:
             port=settings.smtp_port,
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,
-            read=self._reader.read,
+            read=self._replies.read,
             may_ask=lambda: tenure.is_sure() and self._ids.has_plenty,
         )
-
-    def _add_up(self, runs: list[SiteRun], summary: LaneSummary) -> None:
-        for run in runs:
-            summary.reasons.update(run.reasons)
-            summary.asked_count += run.reasons.total()
-            summary.session_count += run.session_count
-            summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
-            if run.stopped_because is not None:
-                summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
 
     async def _count_what_is_left(self, lane: str, summary: LaneSummary) -> None:
         rows = await self._ask_ledger(due_counts, datetime.now(UTC))
@@ -178,36 +160,40 @@ class LaneWorkers:
 
     async def _commit_regularly(self) -> None:
         while True:
-            await asyncio.sleep(HAND_OVER_EVERY_SECONDS)
+            await asyncio.sleep(COMMIT_EVERY_SECONDS)
             await self._commit()
             await self._ids.fill()
 
     async def _commit(self) -> None:
+        """Everything noted so far is in the ledger when this returns."""
         async with self._commit_lock:
+            waiting, self._unkept = self._unkept, []
             page: Observations = self._notebook.tear_off()
             if page.row_count:
                 rows = page.sessions, page.probes, page.turns, page.catch_all_facts, page.site_memories
-                await asyncio.to_thread(self._writer.put, *rows)
+                await asyncio.to_thread(self._put_and_flush, *rows)
                 self._on_commit(len(page.turns))
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _put_and_flush(self, *rows: list) -> None:
+        self._writer.put(*rows)
+        self._writer.flush()
+
+    def _kept(self) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        self._unkept.append(future)
+        return future
 
     # -- the ledger ---
 
     async def _ask_ledger(
         self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Answer ``question`` in a thread, over a connection of its own: one that is kept may have been lost."""
+        """Answer ``question`` in a thread."""
 
         def ask() -> T:
-            with open_ledger(self._settings) as conn:
-                return question(conn, *args, **kwargs)
+            return self._reader.ask(question, *args, **kwargs)
 
         return await patiently(self._outage, partial(asyncio.to_thread, ask))
-
-
-async def _side_by_side(runs: list[SiteRun]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for run in runs:
-                group.create_task(run.run())
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None  # what ends them is one cause, such as a lost database

@@ -52,30 +52,45 @@ def due_addresses(
     limit: int,
     in_flight: Collection[int] = (),
     pull_id: int | None = None,
+    *,
+    after_site: str = "",
+    only_site: str = "",
 ) -> list[DueAddress]:
-    """At most ``limit`` addresses of a lane whose turn has come, those of one domain together.
+    """At most ``limit`` addresses of a lane whose turn has come, site by site, those of one domain together.
 
-    Only domains that take mail by facts still in force: an expired domain is looked up first. An address is returned
-    again until its turn is written, so a caller that is still asking some passes their ids as ``in_flight``. With
-    ``pull_id``, only addresses that this pull holds.
+    Only domains that take mail by facts still in force (an expired domain is looked up first), and only sites whose
+    breaker is not open. An address is returned again until its turn is written, so a caller that is still asking some
+    passes their ids as ``in_flight``. With ``pull_id``, only addresses that this pull holds. A sweep through the lane
+    goes on ``after_site``, the site of the last address that it was given.
     """
     with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
         return cursor.execute(
-            """
+            f"""
             select address_id, address, domain, attempt_count
             from (
-                select due.address_id, domains.domain_id, domain, attempt_count
-                from ledger.domains join ledger.due on due.domain_id = domains.domain_id
-                where lane = %(lane)s and service = any(%(takes_mail)s) and expires_at > %(now)s
-                      and next_attempt_at <= %(now)s and due.address_id <> all(%(in_flight)s)
-                      and (%(pull_id)s::bigint is null or exists (
-                          select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
-                order by domains.domain_id
+                select due.address_id, site, domain, due.attempt_count
+                from ledger.domains cross join lateral (
+                    select due.address_id, due.attempt_count
+                    from ledger.due
+                    where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
+                          and due.address_id <> all(%(in_flight)s)
+                          and (%(pull_id)s::bigint is null or exists (
+                              select from ledger.holders h
+                              where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
+                    order by next_attempt_at, due.address_id
+                    limit %(limit)s
+                ) as due
+                where lane = %(lane)s and {"site = %(only_site)s" if only_site else "site > %(after_site)s"}
+                      and service = any(%(takes_mail)s) and expires_at > %(now)s
+                      and not exists (
+                          select from ledger.site_memories m
+                          where m.lane = domains.lane and m.site = domains.site and breaker_until_at > %(now)s)
+                order by lane, site, domain_id
                 limit %(limit)s
             ) as chosen
             join ledger.addresses using (address_id)
-            order by domain, address_id
-            """,
+            order by site, domain, address_id
+            """,  # noqa: S608 - one of the two conditions above
             {
                 "lane": lane,
                 "now": now,
@@ -83,6 +98,8 @@ def due_addresses(
                 "takes_mail": TAKES_MAIL,
                 "in_flight": list(in_flight),
                 "pull_id": pull_id,
+                "after_site": after_site,
+                "only_site": only_site,
             },
         ).fetchall()
 

@@ -1,7 +1,7 @@
 """One SMTP session after EHLO, without I/O: says the next commands, receives their replies.
 
-Where the host offers PIPELINING (RFC 2920), commands go out in groups: MAIL, RCPT and RSET anywhere, NOOP, EHLO and QUIT
-only as the last. Replies are paired with commands in order. What the host answers is kept in
+Where the host offers PIPELINING (RFC 2920), commands go out in groups: MAIL, RCPT and RSET anywhere; NOOP, EHLO and
+QUIT only as the last. Replies are paired with commands in order. What the host answers is kept in
 :class:`~ct_pipeline.verification.proof.Proof` until it is certain that no reply was taken for the answer to another
 command. A surplus reply voids everything since the last proof; a session that ends without proof gives its unproven
 questions back, and those that had no answer.

@@ -1,9 +1,9 @@
 """How fast one site is asked from one egress, and whether it may be asked at all. Pure; ``now`` is passed in.
 
 **Limits** are upper bounds: connections at once, connections a minute, addresses a second. A **share** of them is in
-use. It starts low, grows by one connection for each round of clean answers, and is halved by signs of strain: 421, 4.3.2,
-4.7.x other than greylisting, refused connections. That is how Postfix adapts its concurrency to a destination
-(SCHEDULER_README, "concurrency feedback"). A **ceiling** is how many connections the site bore when it refused one more.
+use. It starts low, grows by one connection for each round of clean answers, and is halved by signs of strain: 421,
+4.3.2, 4.7.x other than greylisting, refused connections. Postfix adapts its concurrency to a destination likewise
+(SCHEDULER_README). A **ceiling** is how many connections the site bore when it refused one more.
 
 A **breaker** opens when the site says that we are unwelcome. Until its time has come nothing is asked; then one short
 session is a trial. A clean answer closes the breaker, another refusal opens it for longer.
@@ -45,7 +45,7 @@ _OBEYED_HINT = 24 * HOUR
 
 @dataclass(slots=True)
 class _Bucket:
-    """Lets ``rate`` things a second pass, and ``burst`` at once. It may fall into debt, which the next ones wait for."""
+    """Lets ``rate`` things a second pass, and ``burst`` at once. It may fall into debt: the next ones wait for it."""
 
     full_at: datetime  # when nothing of what passed counts any more
 
@@ -184,8 +184,12 @@ class SitePace:
         """Keep a habit of its hosts in mind; None leaves it as it is."""
         known = self.memory
         news = {
-            "is_pipelining_broken": known.is_pipelining_broken if is_pipelining_broken is None else is_pipelining_broken,
-            "prefers_other_sender": known.prefers_other_sender if prefers_other_sender is None else prefers_other_sender,
+            "is_pipelining_broken": known.is_pipelining_broken
+            if is_pipelining_broken is None
+            else is_pipelining_broken,
+            "prefers_other_sender": known.prefers_other_sender
+            if prefers_other_sender is None
+            else prefers_other_sender,
             "is_cautious": known.is_cautious if is_cautious is None else is_cautious,
         }
         if any(getattr(known, name) is not value for name, value in news.items()):
@@ -205,7 +209,7 @@ class SitePace:
         return at is None or now - at >= CEILING_FRESH_FOR
 
     def _remember(self, now: datetime, **news: object) -> None:
-        self.memory = replace(self.memory, updated_at=now, **news)  # pyright: ignore[reportArgumentType]
+        self.memory = replace(self.memory, updated_at=now, **news)
         self.has_changed = True
 
 

@@ -4,9 +4,9 @@ A host that sends one reply too many shifts every later reply by one. So an answ
 reply can only have been meant for its own command, so that all before it were paired rightly. Such replies are
 
 * one that quotes the very address it was asked about, where no other question of the session named it;
-* to QUIT (221), to a NOOP where it carries 2.0.0 (which no reply to RCPT does), and to a second EHLO where it repeats the
-  first one's lines. They are told apart from late replies to earlier commands: a NOOP proves nothing after RSET, which
-  is answered alike, nor at a host that says 2.0.0 to RCPT or MAIL too.
+* to QUIT (221), to a NOOP where it carries 2.0.0 (which no reply to RCPT does), and to a second EHLO where it repeats
+  the first one's lines. They are told apart from late replies to earlier commands: a NOOP proves nothing after RSET,
+  which is answered alike, nor at a host that says 2.0.0 to RCPT or MAIL too.
 
 A reply that quotes another address that was asked about disproves: it belongs to that one.
 

@@ -1,7 +1,5 @@
 """Judging from the ledger: whose word a recorded reply is."""
 
-from dataclasses import replace
-
 import pytest
 
 from ct_pipeline.settings import Settings
@@ -22,10 +20,9 @@ def judged(settings: Settings, kind: ProbeKind, text: str) -> tuple[Status, Reas
         take(conn, ADDRESS)
         look_up(conn, "acme.test")
         (row,) = evidence_of(conn, [ADDRESS])
-        said = replace(
-            probe(1, row.address_id if kind is ProbeKind.MAILBOX else None, "acme.test", 550, text), kind=kind
-        )
-        fact = replace(catch_all("acme.test", is_catch_all=False), tells_apart=True)
+        about = row.address_id if kind is ProbeKind.MAILBOX else None
+        said = probe(1, about, "acme.test", 550, text)._replace(kind=kind)
+        fact = catch_all("acme.test", is_catch_all=False)._replace(tells_apart=True)
         merge_observations(conn, Observations([session()], [said], [answered(row.address_id, 1)], [fact]), NOON)
     (verdict,) = judge_addresses(settings, [ADDRESS])
     return verdict.status, verdict.reason

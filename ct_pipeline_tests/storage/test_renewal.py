@@ -36,7 +36,7 @@ def answer_all(conn: psycopg.Connection, ledger_url: str, next_attempt: dict[str
         writer.put([session()], [probe(1, ids["ann@x.test"], "x.test"), probe(2, ids["bob@x.test"], "x.test")], [], [])
         turns = [answered(ids["ann@x.test"], 1), answered(ids["bob@x.test"], 2)]
         for address, turn in (next_attempt or {}).items():
-            turns = [replace(turn, address_id=ids[address]) if t.address_id == ids[address] else t for t in turns]
+            turns = [turn._replace(address_id=ids[address]) if t.address_id == ids[address] else t for t in turns]
         writer.put([], [], turns, [])
 
 

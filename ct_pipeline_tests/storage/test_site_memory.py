@@ -41,7 +41,7 @@ def test_memories_come_with_the_observations_and_the_last_counts(conn: psycopg.C
         writer.put(site_memories=[memory(), replace(memory(), share=0.125)])
         writer.flush()
         assert site_memories(conn, "default", ["x.test"])["x.test"].share == 0.125
-    (other,) = [replace(session(2), egress="second")]
+    (other,) = [session(2)._replace(egress="second")]
     merge_observations(conn, Observations([session(), other]), NOON)
     rows = conn.execute("select session_id, egress from ledger.sessions order by session_id").fetchall()
     assert rows == [(1, "default"), (2, "second")]
