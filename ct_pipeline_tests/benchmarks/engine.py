@@ -3,7 +3,7 @@
 Run from the project's root: ``.venv/bin/python ct_pipeline_tests/benchmarks/engine.py [--scale X] [SHAPE ...]``. Above
 the engine's rows stand those of a raw client that sends prepared bytes: no client can be faster here. On a shared
 machine the processor time tells more than the seconds. ``of limit`` is addresses a second divided by connections ÷
-reply time, which an unpipelined client could reach if sessions cost nothing.
+reply time (as the hosts measured it), which an unpipelined client could reach if sessions cost nothing.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from ct_pipeline_tests.benchmarks.smtp_responder import Behaviour, Counters, Smt
 
 PIPELINED, UNPIPELINED = True, False
 RAW_SESSION_ADDRESSES = 50
+RAW_CONNECTIONS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,6 @@ class Shape:
         """Sessions that our limits, or the hosts, let be open at once."""
         at_each = min(self.site_connections, self.cap or self.site_connections, self.addresses)
         return min(self.connections, self.domains * at_each)
-
-    @property
-    def addresses_a_second_at_most(self) -> float | None:
-        """Connections ÷ reply time; None where the hosts do not make us wait, or not for each reply."""
-        if not self.reply_ms or self.offers_pipelining:
-            return None
-        return self.connections_at_most / self.reply_ms * 1000
 
 
 SHAPES = (
@@ -79,10 +73,10 @@ def main() -> None:
         if not arguments.shapes or shape.name in arguments.shapes
     ]
     with SmtpResponder() as responder:
-        _print_raw_limits(responder)
+        _print_raw_limits(responder, arguments.scale)
         columns = (
             *("shape", "addresses", "seconds", "addresses/s", "CPU µs/address", "sessions/address"),
-            *("RCPTs/address", "right", "wrong", "undecided", "421s", "of limit"),
+            *("RCPTs/address", "right", "wrong", "undecided", "421s", "no QUIT", "reply ms", "of limit"),
         )
         table = Table(columns, 26)
         for shape in chosen:
@@ -93,7 +87,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="this many times as many domains")
+    parser.add_argument("--scale", type=float, default=1.0, help="this many times as many domains and raw sessions")
     names = [shape.name for shape in SHAPES]
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"only these, of {', '.join(names)}")
     arguments = parser.parse_args()
@@ -117,7 +111,6 @@ def _cells(shape: Shape, figures: EngineFigures, counters: Counters) -> list[str
     if counters.wrong_states or counters.unasked_pipelining:
         raise SystemExit(f"{shape.name}: the engine did not keep to the protocol: {counters}")
     score, rate = figures.score, figures.score.count / figures.seconds
-    limit = shape.addresses_a_second_at_most
     return [
         f"{score.count:,}",
         f"{figures.seconds:.2f}",
@@ -129,23 +122,23 @@ def _cells(shape: Shape, figures: EngineFigures, counters: Counters) -> list[str
         f"{score.wrong:,}",
         f"{score.undecided:,}",
         f"{counters.refused_connections:,}",
-        f"{rate / limit:.0%}" if limit else "",
+        f"{counters.left_without_quit:,}",
+        *_share_of_limit(rate, shape.connections_at_most, counters.mean_reply_ms, is_pipelined=shape.offers_pipelining),
     ]
 
 
-def _print_raw_limits(responder: SmtpResponder) -> None:
-    table = Table(
-        ("raw client, 160 connections", "addresses", "seconds", "addresses/s", "CPU µs/address", "of limit"), 30
-    )
+def _print_raw_limits(responder: SmtpResponder, scale: float) -> None:
+    measured = ("addresses", "seconds", "addresses/s", "CPU µs/address", "reply ms", "of limit")
+    table = Table((f"raw client, {RAW_CONNECTIONS} connections", *measured), 30)
     for reply_ms, sessions in ((0, 1600), (20, 320)):
         for is_pipelined in (PIPELINED, UNPIPELINED):
             raw = drive(
                 responder,
                 Behaviour(reply_ms, is_pipelined),
                 hosts=80,
-                sessions=sessions,
+                sessions=max(1, round(sessions * scale)),
                 session_addresses=RAW_SESSION_ADDRESSES,
-                connections=160,
+                connections=RAW_CONNECTIONS,
                 is_pipelined=is_pipelined,
             )
             rate = raw.rcpt_count / raw.seconds
@@ -155,8 +148,15 @@ def _print_raw_limits(responder: SmtpResponder) -> None:
                 f"{raw.seconds:.2f}",
                 f"{rate:,.0f}",
                 f"{raw.cpu_seconds / raw.rcpt_count * 1e6:.1f}",
-                f"{rate * reply_ms / 1000 / 160:.0%}" if reply_ms and not is_pipelined else "",
+                *_share_of_limit(rate, RAW_CONNECTIONS, raw.mean_reply_ms, is_pipelined=is_pipelined),
             )
+
+
+def _share_of_limit(rate: float, connections: int, reply_ms: float, *, is_pipelined: bool) -> list[str]:
+    """The reply time, and how much of connections ÷ reply time was reached, where each reply is waited for."""
+    if not reply_ms:
+        return ["", ""]
+    return [f"{reply_ms:.1f}", "" if is_pipelined else f"{rate * reply_ms / 1000 / connections:.0%}"]
 
 
 if __name__ == "__main__":

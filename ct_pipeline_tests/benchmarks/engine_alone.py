@@ -61,7 +61,8 @@ def _due_list(sizes: Sequence[int]) -> tuple[list[DueAddress], dict[str, DomainF
             domain, MailService.MX, mx_hosts, f"mx.{domain}", domain, domain, LANE, False, False, now,
             now + timedelta(days=1),
         )  # fmt: skip
-        due += [DueAddress(len(due) + n, address, domain, 0) for n, address in enumerate(mailboxes(domain, size))]
+        first_id = len(due) + 1
+        due += [DueAddress(first_id + n, each, domain, 0) for n, each in enumerate(mailboxes(domain, size))]
     return due, facts
 
 

@@ -43,3 +43,7 @@ class Table:
     def _line(self, cells: Sequence[str]) -> str:
         first, *rest = zip(cells, self._widths, strict=False)
         return f"{first[0]:<{first[1]}}" + "".join(f"{cell:>{width}}" for cell, width in rest)
+
+
+if __name__ == "__main__":
+    print(machine())

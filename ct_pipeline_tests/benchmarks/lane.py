@@ -8,20 +8,18 @@ memory is that of the process that verifies.
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where the package is not installed
 
-from ct_pipeline.settings import load_settings
 from ct_pipeline_tests.benchmarks.dns_responder import DnsResponder
 from ct_pipeline_tests.benchmarks.figures import Table, print_origin
-from ct_pipeline_tests.benchmarks.lanes_in_child import run_lanes
-from ct_pipeline_tests.benchmarks.ledger_of_list import embedded_server, fresh_ledger, ledger_score, take_up_list
-from ct_pipeline_tests.benchmarks.made_up_list import HOST_NETWORK, zipf_sizes
+from ct_pipeline_tests.benchmarks.ledger_of_list import embedded_server
+from ct_pipeline_tests.benchmarks.made_up_list import zipf_sizes
 from ct_pipeline_tests.benchmarks.smtp_responder import Behaviour, SmtpResponder
+from ct_pipeline_tests.benchmarks.whole_lane import WholeLane, verify_list
 
 DOMAIN_ADDRESSES = 50  # of each domain in the lists that memory is measured with
 COLUMNS = (
@@ -70,10 +68,10 @@ def main() -> None:
     table = Table(COLUMNS, 22)
     with SmtpResponder() as hosts, DnsResponder() as dns, embedded_server() as server_url:
         for shape in chosen:
-            hosts.behave(shape.behaviour)
-            dns.count_anew()
-            with fresh_ledger(server_url) as url:
-                table.row(shape.name, *_measure(shape, url, hosts, dns))
+            outcome = verify_list(shape.sizes, shape.behaviour, server_url, hosts, dns)
+            table.row(shape.name, *_cells(shape, outcome))
+            if stopped := outcome.lanes.stopped_because:
+                print(f"  {len(stopped)} sites were left alone, such as {stopped[0]}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -88,29 +86,12 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _measure(shape: Shape, url: str, hosts: SmtpResponder, dns: DnsResponder) -> list[str]:
-    values = {
-        "database_url": url,
-        "nameservers": f"127.0.0.1:{dns.port}",
-        "smtp_port": hosts.port,
-        "allowed_networks": HOST_NETWORK,
-        "helo_name": "verifier.test",
-        "mail_from": "",
-    }
-    settings = load_settings(**values)
-    started = time.perf_counter()
-    take_up_list(settings, shape.sizes)
-    take_up_seconds = time.perf_counter() - started
-    figures = run_lanes(values)
-    score, sent, queries = ledger_score(settings), hosts.counters(), dns.counters()
-    if sent.wrong_states or sent.unasked_pipelining:
-        raise SystemExit(f"{shape.name}: the engine did not keep to the protocol: {sent}")
-    for reason in figures.stopped_because[:3]:
-        print(f"{shape.name}: {len(figures.stopped_because)} sites were left alone, such as {reason}")
+def _cells(shape: Shape, outcome: WholeLane) -> list[str]:
+    score, sent, queries, figures = outcome.score, outcome.hosts, outcome.dns, outcome.lanes
     return [
         f"{score.count:,}",
         f"{len(shape.sizes):,}",
-        f"{take_up_seconds:.1f}",
+        f"{outcome.take_up_seconds:.1f}",
         f"{figures.look_up_seconds:.1f}",
         f"{figures.seconds:.1f}",
         f"{score.count / figures.seconds:,.0f}",

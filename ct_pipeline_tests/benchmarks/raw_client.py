@@ -19,6 +19,7 @@ class RawFigures(NamedTuple):
     rcpt_count: int
     seconds: float
     cpu_seconds: float  # of this process
+    mean_reply_ms: float
 
 
 class _Step(NamedTuple):
@@ -52,7 +53,7 @@ def drive(
     counters = responder.counters()
     if counters.wrong_states or counters.rcpts != sessions * session_addresses:
         raise RuntimeError(f"the raw client is out of step: {counters}")
-    return RawFigures(counters.rcpts, seconds, cpu_seconds)
+    return RawFigures(counters.rcpts, seconds, cpu_seconds, counters.mean_reply_ms)
 
 
 def _script(behaviour: Behaviour, host: int, address_count: int, *, is_pipelined: bool) -> list[_Step]:

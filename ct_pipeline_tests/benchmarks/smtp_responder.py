@@ -7,6 +7,7 @@ round trip.
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +54,13 @@ class Counters:
     wrong_states: int = 0  # commands out of order, or before the greeting
     unasked_pipelining: int = 0  # commands sent together although PIPELINING was not offered
     left_without_quit: int = 0
+    delayed_replies: int = 0
+    delay_seconds: float = 0.0  # of these replies, in all
+
+    @property
+    def mean_reply_ms(self) -> float:
+        """How long replies really took: timers are late by a millisecond or so."""
+        return self.delay_seconds / self.delayed_replies * 1000 if self.delayed_replies else 0.0
 
 
 class SmtpResponder(OwnProcess):
@@ -210,9 +218,14 @@ class _Session(asyncio.Protocol):
 
     def _reply(self, reply: bytes) -> None:
         if self._delay:
-            self._loop.call_later(self._delay, self._write, reply, self._is_leaving)
+            self._loop.call_later(self._delay, self._write_late, time.perf_counter(), reply, self._is_leaving)
         else:
             self._write(reply, self._is_leaving)
+
+    def _write_late(self, asked_at: float, reply: bytes, is_last: bool) -> None:
+        self._hosts.counters.delayed_replies += 1
+        self._hosts.counters.delay_seconds += time.perf_counter() - asked_at
+        self._write(reply, is_last)
 
     def _write(self, reply: bytes, is_last: bool) -> None:
         self._has_greeted = True
