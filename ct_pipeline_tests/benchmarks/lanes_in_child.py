@@ -24,6 +24,7 @@ class LaneFigures:
     cpu_seconds: float
     stopped_because: list[str]  # of all lanes
     mib_before: float  # with everything imported, and nothing done
+    look_up_peak_mib: float
     peak_mib: float
 
 
@@ -52,6 +53,7 @@ def _run(setting_values: dict[str, Any], pipe: Connection) -> None:
     started, cpu_started = time.perf_counter(), time.process_time()
     look_up_domains(settings)
     looked_up, cpu_looked_up = time.perf_counter(), time.process_time()
+    look_up_peak_mib = _resident_mib("VmHWM")
     summaries = verify_lanes(settings, lanes)
     pipe.send(
         LaneFigures(
@@ -61,6 +63,7 @@ def _run(setting_values: dict[str, Any], pipe: Connection) -> None:
             cpu_seconds=time.process_time() - cpu_looked_up,
             stopped_because=[reason for summary in summaries for reason in summary.stopped_because],
             mib_before=mib_before,
+            look_up_peak_mib=look_up_peak_mib,
             peak_mib=_resident_mib("VmHWM"),
         )
     )
