@@ -8,7 +8,7 @@ SHELL := bash
 RUN := .venv/bin
 IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 BUILD_TOOLS := hatchling editables # pip asks for neither by itself when it builds without isolation
-# make bench LANE_SIZES="--full --million" takes half an hour; PEER_PYTHON names a Python that has the peer installed.
+# make bench LANE_SIZES="--full --million" takes a quarter of an hour; PEER_PYTHON names a Python that has the peer installed.
 BENCHMARKS := ct_pipeline_tests/benchmarks
 STAGE_BENCHMARKS := normalize.py contact_files.py profile_pulls.py ledger_writes.py domain_lookup.py reply_reading.py \
 	judging.py planning.py

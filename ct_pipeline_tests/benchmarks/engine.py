@@ -83,7 +83,7 @@ def main() -> None:
     with SmtpResponder() as responder:
         _print_raw_limits(responder, arguments.scale)
         columns = (
-            *("shape", "addresses", "seconds", "addresses/s", "CPU µs/address", "sessions/address"),
+            *("shape", "addresses", "seconds", "addresses/s", "CPU µs/address", "hosts' CPU µs", "sessions/address"),
             *("RCPTs/address", "right", "wrong", "undecided", "421s", "no QUIT", "reply ms", "of limit"),
         )
         table = Table(columns, 26)
@@ -116,14 +116,15 @@ def _settings(shape: Shape, port: int) -> Settings:
 
 def _cells(shape: Shape, figures: EngineFigures, counters: Counters) -> list[str]:
     """What the engine says of itself, and what the hosts counted."""
-    if counters.wrong_states or counters.unasked_pipelining:
-        raise SystemExit(f"{shape.name}: the engine did not keep to the protocol: {counters}")
+    if not counters.is_proper:
+        raise SystemExit(f"{shape.name}: the engine did not keep to SMTP: {counters}")
     score, rate = figures.score, figures.score.count / figures.seconds
     return [
         f"{score.count:,}",
         f"{figures.seconds:.2f}",
         f"{rate:,.0f}",
         f"{figures.cpu_seconds / score.count * 1e6:,.0f}",
+        f"{counters.cpu_seconds / score.count * 1e6:,.0f}",
         f"{counters.connections / score.count:.3f}",
         f"{counters.rcpts / score.count:.3f}",
         f"{score.right_share:.2%}",
@@ -136,7 +137,7 @@ def _cells(shape: Shape, figures: EngineFigures, counters: Counters) -> list[str
 
 
 def _print_raw_limits(responder: SmtpResponder, scale: float) -> None:
-    measured = ("addresses", "seconds", "addresses/s", "CPU µs/address", "reply ms", "of limit")
+    measured = ("addresses", "seconds", "addresses/s", "CPU µs/address", "hosts' CPU µs", "reply ms", "of limit")
     table = Table((f"raw client, {RAW_CONNECTIONS} connections", *measured), 44)
     for reply_ms, is_pipelined, sessions, session_addresses in RAW_RUNS:
         raw = drive(
@@ -155,6 +156,7 @@ def _print_raw_limits(responder: SmtpResponder, scale: float) -> None:
             f"{raw.seconds:.2f}",
             f"{rate:,.0f}",
             f"{raw.cpu_seconds / raw.rcpt_count * 1e6:.1f}",
+            f"{raw.hosts_cpu_seconds / raw.rcpt_count * 1e6:.1f}",
             *_share_of_limit(rate, RAW_CONNECTIONS, raw.mean_reply_ms, is_pipelined=is_pipelined),
         )
 

@@ -19,6 +19,7 @@ class RawFigures(NamedTuple):
     rcpt_count: int
     seconds: float
     cpu_seconds: float  # of this process
+    hosts_cpu_seconds: float  # of the responder's
     mean_reply_ms: float
 
 
@@ -51,9 +52,9 @@ def drive(
     _hold(responder.port, scripts, sessions, connections)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     counters = responder.counters()
-    if counters.wrong_states or counters.rcpts != sessions * session_addresses:
+    if not counters.is_proper or counters.rcpts != sessions * session_addresses:
         raise RuntimeError(f"the raw client is out of step: {counters}")
-    return RawFigures(counters.rcpts, seconds, cpu_seconds, counters.mean_reply_ms)
+    return RawFigures(counters.rcpts, seconds, cpu_seconds, counters.cpu_seconds, counters.mean_reply_ms)
 
 
 def _script(behaviour: Behaviour, host: int, address_count: int, *, is_pipelined: bool) -> list[_Step]:

@@ -22,6 +22,7 @@ BACKLOG = 4096
 _GREETING = b"220 mx.test ESMTP Postfix\r\n"
 _TOO_MANY = b"421 4.7.0 mx.test Error: too many connections from 127.0.0.1\r\n"
 _UNKNOWN_USER = b"550 5.1.1 <%s>: Recipient address rejected: User unknown in virtual mailbox table\r\n"
+_LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"NOOP", b"QUIT"})
 _NOT_KNOWN = b"502 5.5.2 Error: command not recognized\r\n"
 
 
@@ -53,9 +54,16 @@ class Counters:
     rcpts: int = 0
     wrong_states: int = 0  # commands out of order, or before the greeting
     unasked_pipelining: int = 0  # commands sent together although PIPELINING was not offered
+    not_last_in_group: int = 0  # EHLO, NOOP or QUIT with more sent behind it: RFC 2920 section 3.1 forbids that
     left_without_quit: int = 0
     delayed_replies: int = 0
     delay_seconds: float = 0.0  # of these replies, in all
+    cpu_seconds: float = 0.0  # that all hosts took together
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether the client kept to SMTP."""
+        return not (self.wrong_states or self.unasked_pipelining or self.not_last_in_group)
 
     @property
     def mean_reply_ms(self) -> float:
@@ -94,8 +102,10 @@ def _quickest_loop_policy() -> asyncio.AbstractEventLoopPolicy | None:
 async def _serve(pipe: Connection) -> None:
     loop = asyncio.get_running_loop()
     hosts = _Hosts()
+    cpu_started = 0.0
 
     def hear() -> None:
+        nonlocal cpu_started
         try:
             behaviour = pipe.recv()
         except EOFError:
@@ -103,6 +113,8 @@ async def _serve(pipe: Connection) -> None:
             return
         if behaviour is not None:
             hosts.behaviour, hosts.counters = behaviour, Counters()
+            cpu_started = time.process_time()
+        hosts.counters.cpu_seconds = time.process_time() - cpu_started
         pipe.send(hosts.counters)
 
     with _listening_socket() as listener:
@@ -179,6 +191,7 @@ class _Session(asyncio.Protocol):
                 address = line[9:-1]
                 replies.append(b"250 2.1.5 Ok\r\n" if is_mailbox(address) else _UNKNOWN_USER % address)
             else:
+                counters.not_last_in_group += line is not lines[-1] and line[:4].upper() in _LAST_IN_GROUP
                 replies.append(self._answer(line))
         if replies:
             self._reply(b"".join(replies))

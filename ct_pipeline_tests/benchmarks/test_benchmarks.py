@@ -61,10 +61,12 @@ def test_hosts_know_their_mailboxes(hosts: SmtpResponder) -> None:
 
 def test_hosts_notice_what_is_out_of_order(hosts: SmtpResponder) -> None:
     hosts.behave(Behaviour(offers_pipelining=False))
-    said = converse(hosts, 0, b"RCPT TO:<user1@h0.test>\r\nQUIT\r\n")
-    assert said[0].startswith(b"503 ")
+    said = converse(hosts, 0, b"NOOP\r\nRCPT TO:<user1@h0.test>\r\nQUIT\r\n")
+    assert said[1].startswith(b"503 ")
     counters = hosts.counters()
-    assert (counters.wrong_states, counters.unasked_pipelining, counters.left_without_quit) == (1, 1, 0)
+    assert (counters.wrong_states, counters.unasked_pipelining, counters.not_last_in_group) == (1, 1, 1)
+    assert not counters.is_proper
+    assert counters.left_without_quit == 0
 
 
 def test_each_host_bears_so_many_connections(hosts: SmtpResponder) -> None:

@@ -50,6 +50,6 @@ def verify_list(
         take_up_seconds = time.perf_counter() - started
         lanes = run_lanes(values)
         outcome = WholeLane(take_up_seconds, lanes, ledger_score(settings), hosts.counters(), dns.counters())
-    if outcome.hosts.wrong_states or outcome.hosts.unasked_pipelining:
+    if not outcome.hosts.is_proper:
         raise RuntimeError(f"the engine did not keep to SMTP: {outcome.hosts}")
     return outcome
