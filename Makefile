@@ -8,6 +8,12 @@ SHELL := bash
 RUN := .venv/bin
 IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 BUILD_TOOLS := hatchling editables # pip asks for neither by itself when it builds without isolation
+# make bench LANE_SIZES="--full --million" takes a quarter of an hour; PEER_PYTHON names a Python that has the peer installed.
+BENCHMARKS := ct_pipeline_tests/benchmarks
+STAGE_BENCHMARKS := normalize.py contact_files.py profile_pulls.py ledger_writes.py domain_lookup.py reply_reading.py \
+	judging.py planning.py
+LANE_SIZES ?=
+PEER_PYTHON ?= $(RUN)/python
 TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
 
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -29,8 +35,11 @@ lint: environment  ## check style, format and types
 	$(RUN)/ruff format --check .
 	$(RUN)/pyright
 
-bench: environment  ## measure normalizing, contact files and ledger writes
-	for benchmark in ct_pipeline_tests/benchmarks/*.py; do echo "== $$benchmark"; $(RUN)/python "$$benchmark"; done
+bench: environment  ## measure every stage, the SMTP engine alone and in whole lanes, and a peer beside it
+	@$(RUN)/python $(BENCHMARKS)/figures.py
+	@for run in $(STAGE_BENCHMARKS) engine.py "lane.py $(LANE_SIZES)" "peers_side_by_side.py --peer-python $(PEER_PYTHON)"; do \
+		printf '\n== %s\n' "$$run"; $(RUN)/python $(BENCHMARKS)/$$run; \
+	done
 
 dev: environment  ## start the database, Dagster's daemon and its UI in one command
 	$(RUN)/ct-pipeline dev
