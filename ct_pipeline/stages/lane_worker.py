@@ -28,7 +28,6 @@ from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.planner import Limits
 from ct_pipeline.verification.replies import ReplyReader
-from ct_pipeline.verification.site_plan import SiteLimits
 from ct_pipeline.verification.surroundings import Surroundings
 
 COMMIT_EVERY_SECONDS = 0.25  # a killed run repeats its last second: proof, this and the commit are quicker
@@ -123,17 +122,9 @@ class LaneWorkers:
         return summary
 
     def _tools(self, lane_count: int) -> LaneTools:
-        settings = self._settings
-        small_site = SiteLimits(
-            connections=settings.site_connections,
-            session_addresses=settings.session_addresses,
-            window=settings.pipelining_window,
-            connections_per_minute=settings.site_connections_per_minute,
-            addresses_per_second=settings.site_addresses_per_second,
-        )
         return LaneTools(
             providers=load_providers(),
-            limits=Limits(small_site, settings.probe_forbidden),
+            limits=Limits.of(self._settings),
             notebook=self._notebook,
             ask=self._ask_ledger,
             kept=self._kept,

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomProbe
+from ct_pipeline.settings import Settings
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
@@ -25,6 +26,17 @@ class Limits:
 
     site: SiteLimits
     probe_forbidden: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        site = SiteLimits(
+            connections=settings.site_connections,
+            session_addresses=settings.session_addresses,
+            window=settings.pipelining_window,
+            connections_per_minute=settings.site_connections_per_minute,
+            addresses_per_second=settings.site_addresses_per_second,
+        )
+        return cls(site, settings.probe_forbidden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class ReplyReader:
     def __init__(self, rules: ReplyRules) -> None:
         self.version = rules.version
         self._rules = rules.rules
+        self._named_providers = frozenset(provider for rule in rules.rules for provider in rule.providers)
         self._gists = GistMaker(rules.kept_names, rules.kept_codes)
         self._applicable = lru_cache(maxsize=4096)(self._find_applicable)
         self._cached = lru_cache(maxsize=_CACHED_READINGS)(self._decide)
@@ -41,6 +42,8 @@ class ReplyReader:
         """
         enhanced = reply.enhanced or enhanced_in(reply.code, reply.text)
         gist = self._gists.gist(reply.text)
+        if provider not in self._named_providers:
+            provider = ""  # to the rules all others are one, and the cache would hold each reply once for every site
         reading, may_hint = self._cached(reply.stage, reply.code, enhanced, gist, provider)
         if may_hint and (seconds := retry_hint(reply.text)):
             return replace(reading, retry_seconds=seconds)

@@ -99,13 +99,20 @@ class SiteState:
             self._close(group, trouble, session_id, now)
         return True
 
-    def find_unreachable(self, group: HostGroup, refusals: Sequence[tuple[Reply, int]], now: datetime) -> bool:
+    def works_with(self, group: HostGroup) -> bool:
+        """Whether a session with any host of ``group`` is under way."""
+        return self.pace.works_at(address for mx in group.mx_hosts for address in mx.addresses)
+
+    def find_unreachable(
+        self, group: HostGroup, refusals: Sequence[tuple[Reply, int]], now: datetime, *, had_company: bool
+    ) -> bool:
         """No host of ``group`` let a session come about. Returns whether that is only for too many connections.
 
         Args:
             refusals: for each host that was tried, what it said (or its silence) and the session that shows it.
+            had_company: another session was under way with them when they were tried.
         """
-        if self.pace.works_at(address for mx in group.mx_hosts for address in mx.addresses):
+        if had_company or self.works_with(group):
             self.pace.is_full(now)
             return True
         # What a host said tells more than what another one kept silent about.

@@ -44,6 +44,7 @@ class Shape:
     site_connections: int = 5
     connections: int = 200  # to all sites
     cap: int = 0  # connections that a host bears
+    is_rate_limited: bool = True  # by the default addresses a second and connections a minute of one site
 
     @property
     def behaviour(self) -> Behaviour:
@@ -57,16 +58,19 @@ class Shape:
 
 
 SHAPES = (
-    Shape("pipelined_0ms", 80, 50, 0, PIPELINED, 2, 160),
-    Shape("pipelined_0ms_large", 32, 1000, 0, PIPELINED, 5, 160),
-    Shape("pipelined_20ms_large", 32, 1000, 20, PIPELINED, 5, 160),
+    Shape("pipelined_0ms", 400, 50, 0, PIPELINED),
+    Shape("pipelined_0ms_large", 32, 1000, 0, PIPELINED, 5, 160, is_rate_limited=False),
+    Shape("pipelined_20ms_large", 32, 1000, 20, PIPELINED, 5, 160, is_rate_limited=False),
     Shape("unpipelined_0ms", 80, 50, 0, UNPIPELINED, 2, 160),
     Shape("unpipelined_20ms", 80, 50, 20, UNPIPELINED, 2, 160),
-    Shape("unpipelined_20ms_large", 32, 1000, 20, UNPIPELINED, 5, 160),
+    Shape("unpipelined_20ms_many", 1000, 50, 20, UNPIPELINED, 5, 160),
+    Shape("unpipelined_20ms_large", 32, 1000, 20, UNPIPELINED, 5, 160, is_rate_limited=False),
     Shape("unpipelined_150ms", 80, 50, 150, UNPIPELINED, 2, 160),
-    Shape("cap10_ours10", 4, 500, 20, UNPIPELINED, 10, cap=10),
-    Shape("cap10_ours20", 4, 500, 20, UNPIPELINED, 20, cap=10),
-    Shape("cap10_ours10_large", 4, 5000, 20, UNPIPELINED, 10, cap=10),
+    Shape("default_limits_20ms", 4, 1000, 20, PIPELINED),
+    Shape("cap10_ours10", 4, 500, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
+    Shape("cap10_ours20", 4, 500, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
+    Shape("cap10_ours10_large", 4, 5000, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
+    Shape("cap10_ours20_large", 4, 5000, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
     Shape("one_address_0ms", 10_000, 1, 0, PIPELINED),
     Shape("one_address_20ms", 5000, 1, 20, PIPELINED),
 )
@@ -111,6 +115,7 @@ def _settings(shape: Shape, port: int) -> Settings:
         mail_from="",
         site_connections=shape.site_connections,
         smtp_concurrency=shape.connections,
+        **({} if shape.is_rate_limited else {"site_addresses_per_second": 100_000, "site_connections_per_minute": 6000}),
     )
 
 

@@ -13,9 +13,11 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
 from ct_pipeline.verification.notebook import Notebook, Observations
+from ct_pipeline.verification.pace import SitePace
 from ct_pipeline.verification.planner import Limits, plan_lane
 from ct_pipeline.verification.probe import DueAddress
 from ct_pipeline.verification.replies import ReplyReader
+from ct_pipeline.verification.site_gate import SiteGate
 from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
 from ct_pipeline.vocabulary import MailService
@@ -73,8 +75,7 @@ async def _ask(
     reader: ReplyReader,
     notebook: Notebook,
 ) -> None:
-    limits = Limits(settings.site_connections, settings.session_addresses, settings.probe_forbidden)
-    plan = plan_lane(LANE, due, facts, {}, Providers(()), limits)
+    plan = plan_lane(LANE, due, facts, {}, Providers(()), Limits.of(settings))
     around = Surroundings(
         egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
         port=settings.smtp_port,
@@ -84,7 +85,8 @@ async def _ask(
     )
     async with asyncio.TaskGroup() as sites:
         for site in plan.sites:
-            sites.create_task(SiteRun(site, around, notebook).run())
+            pace = SitePace(DEFAULT_EGRESS, site.site, LANE, site.limits, datetime.now(UTC))
+            sites.create_task(SiteRun(site, around, notebook, SiteGate(pace)).run())
 
 
 def _score(due: Iterable[DueAddress], page: Observations) -> Score:

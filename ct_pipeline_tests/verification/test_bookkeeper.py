@@ -1,6 +1,6 @@
 """When each address is due again, which facts are written, and that nobody's answer is another's evidence."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -151,11 +151,20 @@ def test_vague_refusals_of_some_names_are_no_evidence_against_the_others():
     }
 
 
-@pytest.mark.parametrize(("reading", "attempts"), [(BLOCKED, 0), (POLICY, 0), (UNREACHABLE, 1)])
-def test_only_hosts_that_cannot_be_reached_cost_an_attempt(reading, attempts):
+def test_where_we_are_unwelcome_nothing_is_burned_and_all_is_due_at_the_next_trial():
     kept = books()
-    kept.keeper.postpone(kept.questions, Closing(reading, 77), NOW)
-    assert {(turn.attempt_count, turn.probe_id) for turn in kept.page.turns} == {(attempts, 77)}
+    until_at = NOW + timedelta(hours=2)
+    kept.keeper.postpone(kept.questions, Closing(BLOCKED, 77, until_at), NOW)
+    assert {(turn.next_attempt_at, turn.attempt_count, turn.probe_id) for turn in kept.page.turns} == {
+        (until_at, 0, 77)
+    }
+    assert len(kept.turns()) == 5
+
+
+def test_a_host_that_cannot_be_reached_costs_an_attempt():
+    kept = books()
+    kept.keeper.postpone(kept.questions, Closing(UNREACHABLE, 77), NOW)
+    assert {(turn.attempt_count, turn.probe_id) for turn in kept.page.turns} == {(1, 77)}
     assert len(kept.turns()) == 5
     assert kept.finished() == set()
 

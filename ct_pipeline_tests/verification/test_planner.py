@@ -67,7 +67,7 @@ def plan(known: Iterable[DomainFacts], rows: Providers | None = None, per_domain
         for n in range(per_domain)
     ]
     catch_all: dict[str, CatchAllFact] = options.pop("catch_all", {})
-    limits = Limits(**{"site_connections": 3, "session_addresses": 40, "probe_forbidden": False} | options)
+    limits = Limits(**{"site": SMALL, "probe_forbidden": False} | options)
     return plan_lane("small-00", due, {one.domain: one for one in known}, catch_all, rows or load_providers(), limits)
 
 
