@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     site_connections: int = Field(default=5, ge=1, le=100, description="SMTP sessions open at once to one small site.")
     session_addresses: int = Field(default=50, ge=1, le=1000, description="Addresses asked in one SMTP session.")
     connect_timeout_seconds: float = Field(default=20.0, gt=0, le=300, description="Longest wait for a connection.")
+    greeting_timeout_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        le=600,
+        description="Longest wait for a host's greeting; some let newcomers wait a minute. RFC 5321 asks for 300.",
+    )
     reply_timeout_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Longest wait for the reply to one SMTP command."
     )

@@ -15,7 +15,11 @@ _ENHANCED = re.compile(r"#?([245])\.(\d{1,3})\.(\d{1,3})\b[ :-]*")  # RFC 2034; 
 
 
 class NotSmtpError(ValueError):
-    """The host sent something that is no SMTP reply, or too much of it."""
+    """The host sent something that is no SMTP reply, or too much of it; ``replies`` came whole before it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.replies: list[RawReply] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +50,26 @@ class ReplyParser:
         Raises:
             NotSmtpError: a line without a reply code, codes that differ within one reply, or a reply without end.
         """
-        self._pending += data
         replies: list[RawReply] = []
+        try:
+            self._take(data, replies)
+        except NotSmtpError as error:
+            error.replies = replies  # how the network cut the bytes makes no difference to what was said
+            raise
+        return replies
+
+    def _take(self, data: bytes, replies: list[RawReply]) -> None:
+        self._pending += data
         start = 0
         while (end := self._pending.find(b"\n", start)) >= 0:
-            line = bytes(self._pending[start:end]).rstrip(b"\r")
+            line = bytes(self._pending[start:end])
             start = end + 1
             self._size += len(line)
-            if reply := self._take_line(line):
+            if reply := self._take_line(line.rstrip(b"\r")):
                 replies.append(reply)
         del self._pending[:start]
         if self._size + len(self._pending) > MAX_REPLY_BYTES:
             raise NotSmtpError("the reply is longer than any real one")
-        return replies
 
     def _take_line(self, line: bytes) -> RawReply | None:
         match = _LINE.fullmatch(line)
