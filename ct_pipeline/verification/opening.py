@@ -1,8 +1,8 @@
 """How a session begins, on a socket that is connected: greeting, EHLO, STARTTLS, EHLO again.
 
-aiosmtplib sends the commands and upgrades the transport. What the host says passes our own parser first, so that here,
-too, a reply is bounded, its lines agree, and bytes that answer no command end the session: aiosmtplib would drop some of
-them and take others for the answer to its next command (the STARTTLS injection of RFC 3207 section 4.2 among them).
+aiosmtplib sends the commands and upgrades the transport. What the host says passes our own parser first, so that here
+too a reply is bounded, its lines agree, and bytes that answer no command end the session: aiosmtplib would drop some of
+them, what is injected after the 220 to STARTTLS (RFC 3207 section 4.2) among them, and take others for its next answer.
 """
 
 import asyncio
@@ -137,6 +137,8 @@ class _Opening(SMTPProtocol):
         await self.read_response()
         if self._heard().code != 220:
             raise _RefusedError(self._heard())
+        if self._trouble:
+            raise aiosmtplib.SMTPServerDisconnected(self._trouble)
 
     async def introduce(self, helo_name: str, seconds: float) -> Capabilities:
         """Say EHLO, or HELO to a host that does not know it."""

@@ -11,6 +11,7 @@ MAX_REPLY_LINES = 100
 MAX_TEXT_CHARACTERS = 1000  # what the ledger keeps of one reply
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's controls, and its line separators
 _ENHANCED = re.compile(r"#?([245])\.(\d{1,3})\.(\d{1,3})\b[ :-]*")  # RFC 2034; "#5.1.0" as Cisco writes it
 
 
@@ -107,8 +108,8 @@ def no_reply(stage: Stage, what_happened: str) -> Reply:
 
 
 def clean_text(raw: bytes | str) -> str:
-    """Text that is safe to store, log and show: valid Unicode without control or formatting characters."""
+    """Text that is safe to store, log and show: one line of valid Unicode without control or formatting characters."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw.encode("utf-8", "replace").decode("utf-8")
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    return "".join(" " if unicodedata.category(character) in _UNSAFE else character for character in text)
