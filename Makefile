@@ -1,13 +1,15 @@
 # Everything below sets itself up: .venv is made, and made anew when requirements.txt changes.
-# PYTHON=... names the Python to make it with; TESTS=... gives pytest a part of the suite to run.
+# PYTHON=... names the Python to make it with; TESTS=... gives pytest a part of the suite to run; SECONDS=... is how long
+# each target is fuzzed.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench dev lock environment test_servers
+.PHONY: help demo test lint bench fuzz dev lock environment test_servers
 
 RUN := .venv/bin
 IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 BUILD_TOOLS := hatchling editables # pip asks for neither by itself when it builds without isolation
+FUZZ_SECONDS := $(or $(SECONDS),300)
 TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
 
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -31,6 +33,11 @@ lint: environment  ## check style, format and types
 
 bench: environment  ## measure normalizing, contact files and ledger writes
 	for benchmark in ct_pipeline_tests/benchmarks/*.py; do echo "== $$benchmark"; $(RUN)/python "$$benchmark"; done
+
+fuzz: environment  ## try the reading of replies with made-up ones, SECONDS=... for each target
+	for target in reply_reading reply_meaning retry_hints dialogue; do \
+		echo "== $$target"; $(RUN)/python -m ct_pipeline_tests.fuzz.$$target $(FUZZ_SECONDS); \
+	done
 
 dev: environment  ## start the database, Dagster's daemon and its UI in one command
 	$(RUN)/ct-pipeline dev
