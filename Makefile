@@ -1,9 +1,10 @@
 # Everything below sets itself up: .venv is made, and made anew when requirements.txt changes.
-# PYTHON=... names the Python to make it with; TESTS=... gives pytest a part of the suite to run.
+# PYTHON=... names the Python to make it with; TESTS=... gives pytest a part of the suite to run; SECONDS=... is how long
+# each target is fuzzed.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench dev lock environment test_servers
+.PHONY: help demo test lint bench fuzz dev lock environment test_servers
 
 RUN := .venv/bin
 IS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
@@ -14,6 +15,7 @@ STAGE_BENCHMARKS := normalize.py contact_files.py profile_pulls.py ledger_writes
 	judging.py planning.py
 LANE_SIZES ?=
 PEER_PYTHON ?= $(RUN)/python
+FUZZ_SECONDS := $(or $(SECONDS),300)
 TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
 
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -39,6 +41,11 @@ bench: environment  ## measure every stage, the SMTP engine alone and in whole l
 	@$(RUN)/python $(BENCHMARKS)/figures.py
 	@for run in $(STAGE_BENCHMARKS) engine.py "lane.py $(LANE_SIZES)" "peers_side_by_side.py --peer-python $(PEER_PYTHON)"; do \
 		printf '\n== %s\n' "$$run"; $(RUN)/python $(BENCHMARKS)/$$run; \
+	done
+
+fuzz: environment  ## try the reading of replies with made-up ones, SECONDS=... for each target
+	for target in reply_reading reply_meaning retry_hints dialogue; do \
+		echo "== $$target"; $(RUN)/python -m ct_pipeline_tests.fuzz.$$target $(FUZZ_SECONDS); \
 	done
 
 dev: environment  ## start the database, Dagster's daemon and its UI in one command

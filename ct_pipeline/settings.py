@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         description="Most addresses sent in one breath to hosts that offer PIPELINING (RFC 2920); 1 switches it off.",
     )
     connect_timeout_seconds: float = Field(default=20.0, gt=0, le=300, description="Longest wait for a connection.")
+    greeting_timeout_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        le=600,
+        description="Longest wait for a host's greeting; some let newcomers wait a minute. RFC 5321 asks for 300.",
+    )
     reply_timeout_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Longest wait for the reply to one SMTP command."
     )

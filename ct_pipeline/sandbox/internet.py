@@ -217,6 +217,7 @@ def sandbox_environment(smtp_port: int = SMTP_PORT, nameserver: str = f"{DNS_ADD
         "CT_HELO_NAME": HELO_NAME,
         "CT_MAIL_FROM": MAIL_FROM,
         "CT_CONNECT_TIMEOUT_SECONDS": "3",
+        "CT_GREETING_TIMEOUT_SECONDS": "5",
         "CT_REPLY_TIMEOUT_SECONDS": "5",
         "CT_DNS_TIMEOUT_SECONDS": "5",
     }

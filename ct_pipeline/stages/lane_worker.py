@@ -137,7 +137,11 @@ class LaneWorkers:
         return Surroundings(
             egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
             port=settings.smtp_port,
-            timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
+            timeouts=Timeouts(
+                settings.connect_timeout_seconds,
+                settings.reply_timeout_seconds,
+                greeting=settings.greeting_timeout_seconds,
+            ),
             slots=self._slots,
             read=self._replies.read,
             may_ask=lambda: tenure.is_sure() and self._ids.has_plenty,

@@ -1,38 +1,37 @@
-"""The socket side of a session: aiosmtplib greets, says EHLO and upgrades TLS; then our own protocol carries the
-dialogue on its transport, because aiosmtplib gives a stray line to the next command."""
+"""The socket side of a session: it is opened (``opening.py``); then our own protocol carries the dialogue on its
+transport, because aiosmtplib gives a stray line to the next command."""
 
 import asyncio
 import contextlib
 import ipaddress
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import aiosmtplib
-
 from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.dialogue import Dialogue
+from ct_pipeline.verification.opening import NotOpened, open_session
 from ct_pipeline.verification.probe import Reply, Stage
-from ct_pipeline.verification.reply_parser import NotSmtpError, as_reply, clean_text, no_reply
+from ct_pipeline.verification.reply_parser import NotSmtpError, clean_text, no_reply
 from ct_pipeline.verification.reply_stream import ReplyStream
 
 CLOSING_TIMEOUT_SECONDS = 5.0  # RFC 5321 has no figure for QUIT; nobody waits for its reply
 INTERRUPTED_TIMEOUT_SECONDS = 2.0  # for the reply to what was asked and to QUIT, when somebody wants us to stop
-_EHLO_NOT_KNOWN = frozenset({500, 501, 502, 503, 504, 550})  # RFC 5321 section 4.1.4, and what old hosts say
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Longest waits, in seconds: for TCP, for one whole reply (the greeting too), and for one session's questions.
+    """Longest waits, in seconds: for TCP, for one whole reply, for one session's questions, and for the greeting.
 
-    A host may think long about each address (tarpits take some 20 s), but it must not hold a session for ever.
+    A host may think long about each address (tarpits take some 20 s), but it must not hold a session for ever. Some let
+    newcomers wait for the greeting, so that it has a figure of its own; RFC 5321 section 4.5.3.2.1 asks for 300.
     """
 
     connect: float
     reply: float
     session: float = 900.0
+    greeting: float | None = None  # None: as long as any reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,30 +197,21 @@ class _TlsFailed:
 async def _attempt(
     address: str, port: int, host: str, helo_name: str, timeouts: Timeouts, source_address: str | None, *, use_tls: bool
 ) -> Connection | Refusal | _TlsFailed:
-    client = aiosmtplib.SMTP(local_hostname=helo_name, timeout=timeouts.reply, start_tls=False, validate_certs=False)
     try:
         connected = await _connect(address, port, source_address, timeouts.connect)
     except OSError as error:  # a TimeoutError is one
         return Refusal(_why_not_connected(error))
-    stage, has_begun_tls = Stage.CONNECT, False
-    try:
-        await client.connect(sock=connected)
-        stage = Stage.EHLO
-        await _introduce(client)
-        if use_tls and client.supports_extension("starttls"):
-            stage, has_begun_tls = Stage.STARTTLS, True
-            await client.starttls(server_hostname=host, tls_context=_TLS_CONTEXT)
-            stage = Stage.EHLO
-            await _introduce(client)  # under TLS 1.3 a handshake that the host did not like fails only here
-        return _hand_over(client, is_tls=has_begun_tls)
-    except asyncio.CancelledError:
-        _drop(client, connected)
-        raise
-    except Exception as error:  # whatever a host can make aiosmtplib or ssl raise is the host's doing
-        reply = _why(stage, error)
-        is_spoken = stage is Stage.EHLO and reply.code > 0
-        _drop(client, connected, say_quit=is_spoken)
-        return _TlsFailed(reply) if has_begun_tls and not is_spoken else Refusal(reply)
+    opened = await open_session(
+        connected,
+        host,
+        helo_name,
+        greeting_seconds=timeouts.reply if timeouts.greeting is None else timeouts.greeting,
+        reply_seconds=timeouts.reply,
+        use_tls=use_tls,
+    )
+    if isinstance(opened, NotOpened):
+        return _TlsFailed(opened.reply) if opened.is_about_tls else Refusal(opened.reply)
+    return Connection(opened.transport, opened.capabilities, is_tls=opened.is_tls, tls_failed=False)
 
 
 async def _connect(address: str, port: int, source_address: str | None, seconds: float) -> socket.socket:
@@ -241,39 +231,6 @@ async def _connect(address: str, port: int, source_address: str | None, seconds:
     return connected
 
 
-async def _introduce(client: aiosmtplib.SMTP) -> None:
-    try:
-        await client.ehlo()
-    except aiosmtplib.SMTPHeloError as refused:
-        if refused.code not in _EHLO_NOT_KNOWN or not client.is_connected:
-            raise
-        try:
-            await client.helo()
-        except aiosmtplib.SMTPException:
-            raise refused from None  # its words are about us, those about HELO often about the order of commands
-
-
-def _hand_over(client: aiosmtplib.SMTP, *, is_tls: bool) -> Connection:
-    transport = client.transport
-    if not isinstance(transport, asyncio.Transport) or transport.is_closing():
-        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-    capabilities = Capabilities()
-    if client.supports_esmtp and client.last_ehlo_response is not None:
-        capabilities = Capabilities.of_lines(clean_text(x) for x in client.last_ehlo_response.message.split("\n"))
-    return Connection(transport, capabilities, is_tls=is_tls, tls_failed=False)
-
-
-def _drop(client: aiosmtplib.SMTP, connected: socket.socket, *, say_quit: bool = False) -> None:
-    transport = client.transport
-    if say_quit and isinstance(transport, asyncio.Transport):
-        transport.write(b"QUIT\r\n")
-    client.close()
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
-    else:
-        connected.close()
-
-
 def _why_not_connected(error: OSError) -> Reply:
     if isinstance(error, TimeoutError):
         return no_reply(Stage.CONNECT, "connection timed out")
@@ -282,27 +239,3 @@ def _why_not_connected(error: OSError) -> Reply:
     if isinstance(error, ConnectionError):
         return no_reply(Stage.CONNECT, f"connection lost: {clean_text(str(error))}")
     return no_reply(Stage.CONNECT, f"no route: {clean_text(error.strerror or str(error))}")
-
-
-def _why(stage: Stage, error: Exception) -> Reply:
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        if 400 <= error.code < 600:
-            return as_reply(stage, error.code, [clean_text(line) for line in error.message.split("\n")])
-        if 200 <= error.code < 400:
-            return no_reply(stage, f"out of step: {error.code} {clean_text(error.message)}")
-        return no_reply(stage, f"connection lost: the host does not talk SMTP: {clean_text(error.message)}")
-    if isinstance(error, TimeoutError):
-        return no_reply(stage, "no reply in time")
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    return no_reply(stage, f"connection lost: {clean_text(str(cause))}")
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # old hosts are talked to rather than misjudged
-    return context
-
-
-_TLS_CONTEXT = _tls_context()

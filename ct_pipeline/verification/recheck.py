@@ -64,13 +64,14 @@ _UNIT_SECONDS = {
 }
 _UNITS = "|".join(sorted(_UNIT_SECONDS, key=len, reverse=True))
 _SPELLED = {"a": 1, "an": 1, "one": 1, "two": 2, "five": 5, "ten": 10, "fifteen": 15, "thirty": 30}
+_SPELLED_OUT = rf"(?:{'|'.join(_SPELLED)})(?=[\s-])"  # a word of its own: "again as soon as" is not "a s"
 _AFTER_A_CUE = re.compile(
     rf"{_CUE}(?P<gap>[^0-9]{{0,40}}?)(?<![\w.])"
-    rf"(?:(?P<clock>[0-9]{{1,2}}:[0-9]{{2}}:[0-9]{{2}})|(?P<count>[0-9]{{1,6}}|{'|'.join(_SPELLED)})\s{{0,3}}-?(?P<unit>{_UNITS}))"
+    rf"(?:(?P<clock>[0-9]{{1,2}}:[0-9]{{2}}:[0-9]{{2}})|(?P<count>[0-9]{{1,6}}|{_SPELLED_OUT})\s{{0,3}}-?(?P<unit>{_UNITS}))"
     r"(?![a-z0-9])"
 )
 _MIGHT = re.compile(rf"{_CUE}[^#]{{0,42}}?(?:#|\b(?:{'|'.join(_SPELLED)})\b)")
-_RETRY_AFTER = re.compile(r"retry[- ]after\s{0,2}[:=]\s{0,2}(?P<count>[0-9]{1,6})(?![0-9.:])")
+_RETRY_AFTER = re.compile(r"(?<![a-z])retry[- ]after\s{0,2}[:=]\s{0,2}(?P<count>[0-9]{1,6})(?![0-9.:])")
 _SOMETHING_ELSE = ("last", "past", " per ", "every", "letzte")  # "too many in the last 10 minutes" is no promise
 
 

@@ -11,11 +11,16 @@ MAX_REPLY_LINES = 100
 MAX_TEXT_CHARACTERS = 1000  # what the ledger keeps of one reply
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # Unicode's controls, and its line separators
 _ENHANCED = re.compile(r"#?([245])\.(\d{1,3})\.(\d{1,3})\b[ :-]*")  # RFC 2034; "#5.1.0" as Cisco writes it
 
 
 class NotSmtpError(ValueError):
-    """The host sent something that is no SMTP reply, or too much of it."""
+    """The host sent something that is no SMTP reply, or too much of it; ``replies`` came whole before it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.replies: list[RawReply] = []
 
 
 class RawReply(NamedTuple):
@@ -33,7 +38,6 @@ class ReplyParser:
         self._code: int | None = None
         self._lines: list[str] = []
         self._size = 0
-        self._completed: list[RawReply] = []
 
     @property
     def is_idle(self) -> bool:
@@ -44,23 +48,26 @@ class ReplyParser:
         """The replies that ``data`` completes, in order.
 
         Raises:
-            NotSmtpError: a line without a reply code, codes that differ within one reply, or a reply without end. What
-                was whole before it is left to :meth:`take_completed`.
+            NotSmtpError: a line without a reply code, codes that differ within one reply, or a reply without end.
         """
+        replies: list[RawReply] = []
+        try:
+            self._take(data, replies)
+        except NotSmtpError as error:
+            error.replies = replies  # how the network cut the bytes makes no difference to what was said
+            raise
+        return replies
+
+    def _take(self, data: bytes, replies: list[RawReply]) -> None:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
-            self._take_line(line.rstrip(b"\r"))
+            self._size += len(line)
+            if reply := self._take_line(line.rstrip(b"\r")):
+                replies.append(reply)
         if self._size + len(self._pending) > MAX_REPLY_BYTES:
             raise NotSmtpError("the reply is longer than any real one")
-        return self.take_completed()
 
-    def take_completed(self) -> list[RawReply]:
-        """Whole replies that were not returned yet."""
-        completed, self._completed = self._completed, []
-        return completed
-
-    def _take_line(self, line: bytes) -> None:
-        self._size += len(line)
+    def _take_line(self, line: bytes) -> RawReply | None:
         match = _LINE.fullmatch(line)
         if match is None:
             raise NotSmtpError("a line without a reply code")
@@ -72,9 +79,10 @@ class ReplyParser:
         self._lines.append(clean_text(match[3] or b""))
         if match[2] == b"-":
             self._code = code
-            return
-        self._completed.append(RawReply(code, tuple(self._lines)))
+            return None
+        reply = RawReply(code, tuple(self._lines))
         self._code, self._lines, self._size = None, [], 0
+        return reply
 
 
 def as_reply(stage: Stage, code: int, lines: tuple[str, ...] | list[str]) -> Reply:
@@ -95,8 +103,8 @@ def no_reply(stage: Stage, what_happened: str) -> Reply:
 
 
 def clean_text(raw: bytes | str) -> str:
-    """Text that is safe to store, log and show: valid Unicode without control or formatting characters."""
+    """Text that is safe to store, log and show: one line of valid Unicode without control or formatting characters."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw.encode("utf-8", "replace").decode("utf-8")
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    return "".join(" " if unicodedata.category(character) in _UNSAFE else character for character in text)

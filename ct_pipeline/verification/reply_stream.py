@@ -32,7 +32,7 @@ class ReplyStream(asyncio.Protocol):
         try:
             self._replies += self._parser.feed(data[:_MAX_SEGMENT_BYTES])
         except NotSmtpError as error:
-            self._replies += self._parser.take_completed()
+            self._replies += error.replies
             self._fault = error
         if len(data) > _MAX_SEGMENT_BYTES:
             self._fault = NotSmtpError("more than any reply is long")

@@ -152,7 +152,7 @@ class SiteRun:
         if not attempt.was_dialled:
             return reply, self._refused_sessions[attempt.address]
         session_id = self._refused_sessions[attempt.address] = self.notebook.new_session_id()
-        self._note_session(session_id, attempt, None, "refused" if reply.code else "unreachable")
+        self._note_session(session_id, attempt, None, _outcome_of_refusal(reply))
         return reply, session_id
 
     async def _converse(self, group: HostGroup, opened: Attempt, connection: Connection) -> None:
@@ -218,6 +218,13 @@ class SiteRun:
     def _keep_memory(self) -> None:
         if (memory := self.gate.pace.take_memory()) is not None:
             self.notebook.page.site_memories.append(memory)
+
+
+def _outcome_of_refusal(reply: Reply) -> str:
+    if reply.code:
+        return "refused"
+    outcomes = {"out of step": "out_of_step", "no reply in time": "timeout", "connection lost": "lost"}
+    return next((outcome for words, outcome in outcomes.items() if reply.text.startswith(words)), "unreachable")
 
 
 def _outcome(dialogue: Dialogue) -> str:

@@ -115,7 +115,9 @@ def _settings(shape: Shape, port: int) -> Settings:
         mail_from="",
         site_connections=shape.site_connections,
         smtp_concurrency=shape.connections,
-        **({} if shape.is_rate_limited else {"site_addresses_per_second": 100_000, "site_connections_per_minute": 6000}),
+        **(
+            {} if shape.is_rate_limited else {"site_addresses_per_second": 100_000, "site_connections_per_minute": 6000}
+        ),
     )
 
 

@@ -36,6 +36,7 @@ def test_stopping_in_the_middle_of_a_run_leaves_nothing_behind(
         # One host does not greet, and we wait for it longer than this test lasts.
         environment = sandbox.environment | {
             "CT_STATE_DIR": str(state_folder),
+            "CT_GREETING_TIMEOUT_SECONDS": "600",
             "CT_REPLY_TIMEOUT_SECONDS": "600",
             "CT_CONNECT_TIMEOUT_SECONDS": "300",
         }

@@ -1,0 +1,105 @@
+"""Hosts that do their worst before the first question: each ends in a recorded outcome, and everybody stays due."""
+
+import pytest
+
+from ct_pipeline.verification.probe import Stage
+from ct_pipeline_tests.verification.hostile_host import Trick, changes, drips, ends, says, silence, stays
+from ct_pipeline_tests.verification.hostile_visit import Visit, visits
+
+CODES = (b"000", b"099", b"100", b"199", b"600", b"999", b"-22", b"+22", b"2.2", b" 22", b"2_2", "２２０".encode())
+
+SILENT = {
+    "silence": silence,
+    "drip": drips(b"", b"220-x\r\n"),
+    "drip without a line": drips(b"220 ", b"x"),
+    "bare CR": stays(b"220 host.test ESMTP\r250 Ok\r"),
+    "half a reply": stays(b"250-host.test\r\n250"),
+}
+GOING = {
+    "closes": ends(),
+    "resets": ends(by_reset=True),
+    "closes in the middle of a line": ends(b"25"),
+    "closes in the middle of a reply": ends(b"250-host.test\r\n"),
+    "resets in the middle of a reply": ends(b"250-host.test\r\n", by_reset=True),
+}
+NOT_SMTP = {
+    "HTTP": says(b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>220 ready</html>\r\n"),
+    "SSH": says(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "TLS": says(b"\x15\x03\x01\x00\x02\x02\x46\r\n"),
+    "NULs": says(b"\x00" * 50 + b"\r\n"),
+    "words": says(b"hello, who is there?\r\n"),
+    "an empty line": says(b"\r\n"),
+    "two codes": says(b"220-host.test\r\n554 no\r\n"),
+    **{f"code {code!r}": says(code + b" host.test\r\n") for code in CODES},
+}
+OUT_OF_STEP = {
+    "goes on": changes(lambda reply: [reply + b"250 2.1.5 Ok\r\n"]),
+    "goes on with half a reply": changes(lambda reply: [reply + b"25"]),
+    "another 2xx": says(b"221 2.0.0 Bye\r\n"),
+    "a 3xx": says(b"354 go ahead\r\n"),
+}
+
+
+@pytest.mark.parametrize("stage", ["connect", "EHLO"])
+@pytest.mark.parametrize(
+    ("tricks", "outcome"),
+    [(SILENT, "timeout"), (GOING, "lost"), (NOT_SMTP, "lost"), (OUT_OF_STEP, "out_of_step")],
+    ids=["silent", "going", "not SMTP", "out of step"],
+)
+def test_a_host_that_does_not_open_leaves_everybody_due(stage: str, tricks: dict[str, Trick], outcome: str) -> None:
+    seen = visits(stage, tricks)
+    assert {name: visit.outcomes for name, visit in seen.items()} == {name: {outcome} for name in tricks}
+    assert all(visit.is_all_due for visit in seen.values())
+    stages = {probe.reply.stage for visit in seen.values() for probe in visit.page.probes}
+    assert stages == {Stage.CONNECT if stage == "connect" else Stage.EHLO}
+    assert all(visit.host.commands in ([], ["EHLO prober.test"]) for visit in seen.values()), "nobody was asked about"
+
+
+def test_a_refusal_counts_whatever_the_host_says_after_it() -> None:
+    blocked = b"554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org\r\n"
+    tricks = {"more replies": ends(blocked + b"221 Bye\r\n"), "nonsense": ends(blocked + b"\x00\xff<html>\r\n")}
+    for stage in ("connect", "EHLO"):
+        seen = visits(stage, tricks)
+        assert {reason(visit) for visit in seen.values()} == {"prober_blocked"}
+        assert {outcome for visit in seen.values() for outcome in visit.outcomes} == {"refused"}
+
+
+HARMLESS = {
+    "bare LF": changes(lambda reply: [reply.replace(b"\r\n", b"\n")]),
+    "many CRs": changes(lambda reply: [reply.replace(b"\r\n", b"\r\r\r\n")]),
+    "single bytes": changes(lambda reply: [bytes([byte]) for byte in reply]),
+    "8-bit": changes(lambda reply: [reply.replace(b"host.test", "bücher.example".encode("latin-1"))]),
+    "broken UTF-8": changes(lambda reply: [reply.replace(b"host.test", b"\xf0\x9f\xff\xc0\xaf\xed\xa0\x80")]),
+    "control characters": changes(lambda reply: [reply.replace(b"host.test", b"a\x00\x07\x1b[31m\x7f\xe2\x80\xae")]),
+}
+
+
+@pytest.mark.parametrize("stage", ["connect", "EHLO"])
+def test_odd_texts_and_cuts_do_no_harm(stage: str) -> None:
+    seen = visits(stage, HARMLESS)
+    assert [name for name, visit in seen.items() if not visit.is_all_right] == []
+
+
+def test_what_an_ehlo_reply_promises_is_not_believed_blindly() -> None:
+    size = b"9" * 400
+    promises = {
+        "absurd size": changes(lambda reply: [b"250-SIZE " + size + b"\r\n" + reply]),
+        "odd words": changes(
+            lambda reply: [b"250-\r\n250- \r\n250-AUTH=\r\n250-\x00SIZE\r\n250-STARTTLSNOT\r\n" + reply]
+        ),
+        "ninety lines": changes(lambda reply: [b"250-X\r\n" * 90 + reply]),
+        "STARTTLS twice": changes(lambda reply: [b"250-STARTTLS\r\n" * 2 + reply]),  # and 502 to the command
+    }
+    seen = visits("EHLO", promises)
+    assert [name for name, visit in seen.items() if not visit.is_all_right] == []
+
+
+def test_thousands_of_lines_are_no_ehlo_reply() -> None:
+    seen = visits("EHLO", {"thousands": changes(lambda reply: [b"250-X-PROMISE\r\n" * 5000 + reply])})
+    assert seen["thousands"].outcomes == {"lost"}
+    assert seen["thousands"].is_all_due
+
+
+def reason(visit: Visit) -> str:
+    (found,) = {probe.reason.value for probe in visit.page.probes}
+    return found
