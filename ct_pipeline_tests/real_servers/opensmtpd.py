@@ -23,6 +23,7 @@ LOCK = Path("/var/tmp/ct_pipeline_opensmtpd.lock")  # a second test run on the m
 CONFIGURATION = """\
 table accounts file:{folder}/accounts
 table addresses file:{folder}/addresses
+smtp limit max-rcpt {max_rcpt}
 listen on {address} port {port} hostname mx.{domain}
 action "keep" maildir "{folder}/mail" userbase <accounts>
 action "keep_virtual" maildir "{folder}/mail" virtual <addresses> userbase <accounts>
@@ -40,8 +41,10 @@ def running_opensmtpd(
     domain: str = "opensmtpd.test",
     virtual_domain: str = "opensmtpd-virtual.test",
     live_users: tuple[str, ...] = LIVE_USERS,
+    max_rcpt: int = 5,
 ) -> Iterator[RealServer]:
-    """An OpenSMTPD that takes mail for ``live_users`` at ``domain`` and at ``virtual_domain``.
+    """An OpenSMTPD that takes mail for ``live_users`` at ``domain`` and at ``virtual_domain``; after ``max_rcpt`` accepted
+    recipients of one message it answers 451 to each further one.
 
     Args:
         folder: an empty folder that other accounts may enter.
@@ -52,7 +55,14 @@ def running_opensmtpd(
     (folder / "addresses").write_text("".join(f"{user}@{virtual_domain} {user}\n" for user in live_users))
     configuration = folder / "smtpd.conf"
     configuration.write_text(
-        CONFIGURATION.format(folder=folder, address=address, port=port, domain=domain, virtual_domain=virtual_domain)
+        CONFIGURATION.format(
+            folder=folder,
+            address=address,
+            port=port,
+            domain=domain,
+            virtual_domain=virtual_domain,
+            max_rcpt=max_rcpt,
+        )
     )
     with _only_one(), running([smtpd, "-d", "-f", configuration], output=folder / "log", endpoint=(address, port)):
         yield RealServer("opensmtpd", address, port, domain, live_users, DEAD_USERS, folder / "log")

@@ -65,13 +65,13 @@ def running(
     *,
     output: Path,
     endpoint: tuple[str, int],
-    greeting: bytes = b"220 ",
+    greeting: tuple[bytes, ...] = (b"220 ", b"554 "),
     environment: Mapping[str, str] | None = None,
     pid_file: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process of ``command`` from its greeting at ``endpoint`` until the block ends.
 
-    ``greeting`` is what the server's first bytes start with; empty when a connection is enough. ``pid_file`` names the
+    ``greeting`` is what the server's first bytes may start with; empty when a connection is enough. ``pid_file`` names the
     process to end when it is not the one started.
     """
     with output.open("ab") as log:
@@ -121,14 +121,6 @@ def free_port() -> int:
     raise AssertionError("no free port among a hundred")
 
 
-def self_signed_certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """(certificate, key) files for ``host`` in ``folder``, as most mail servers of small sites have them."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
-    subprocess.run([program("openssl"), *request, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
-
-
 def _is_free(kind: socket.SocketKind, port: int) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
         try:
@@ -139,7 +131,7 @@ def _is_free(kind: socket.SocketKind, port: int) -> bool:
 
 
 def _wait_for_greeting(
-    process: subprocess.Popen[bytes], endpoint: tuple[str, int], greeting: bytes, output: Path
+    process: subprocess.Popen[bytes], endpoint: tuple[str, int], greeting: tuple[bytes, ...], output: Path
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
