@@ -43,11 +43,11 @@ def running_opensmtpd(
     live_users: tuple[str, ...] = LIVE_USERS,
     max_rcpt: int = 5,
 ) -> Iterator[RealServer]:
-    """An OpenSMTPD that takes mail for ``live_users`` at ``domain`` and at ``virtual_domain``; after ``max_rcpt`` accepted
-    recipients of one message it answers 451 to each further one.
+    """An OpenSMTPD that takes mail for ``live_users`` at ``domain`` and at ``virtual_domain``.
 
     Args:
         folder: an empty folder that other accounts may enter.
+        max_rcpt: after so many accepted recipients of one message it answers 451 to each further one.
     """
     require_root()
     smtpd = program("smtpd", UNPACKED_FOLDER / "usr/sbin")

@@ -10,6 +10,7 @@ from pathlib import Path
 from ct_pipeline_tests.real_servers.certificates import outdated_certificate, self_signed_certificate
 from ct_pipeline_tests.real_servers.real_server import (
     DEAD_USERS,
+    GREETINGS,
     LIVE_USERS,
     RealServer,
     program,
@@ -101,7 +102,7 @@ def running_postfix(
                 output=folder / "output",
                 endpoint=(address, port),
                 # A first contact that postscreen has half seen would not be quite a stranger's later.
-                **({"greeting": ()} if postscreen else {}),
+                greeting=() if postscreen else GREETINGS,
                 pid_file=folder / "queue/pid/master.pid",
             )
         )
