@@ -17,7 +17,7 @@ from ct_pipeline_tests.real_servers.nsd import running_nsd
 from ct_pipeline_tests.real_servers.opensmtpd import running_opensmtpd
 from ct_pipeline_tests.real_servers.postfix import running_postfix
 from ct_pipeline_tests.real_servers.real_server import RealServer, free_port, public_folder
-from ct_pipeline_tests.real_servers.traffic import has_seen_data
+from ct_pipeline_tests.real_servers.traffic import tells_of_data
 
 NETWORK = "127.88.0.0/16"
 NAMESERVER_ADDRESS = "127.88.0.53"
@@ -107,7 +107,7 @@ def _starter(
             return started[-1]
 
         yield start
-    assert not [server.domain for server in started if has_seen_data(server)], "somebody said DATA"
+    assert not [server.domain for server in started if tells_of_data(server.log())], "somebody said DATA"
 
 
 @pytest.fixture(scope="session")

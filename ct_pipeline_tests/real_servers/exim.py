@@ -33,14 +33,14 @@ tls_advertise_hosts = {tls_hosts}
 tls_certificate = {certificate}
 tls_privatekey = {key}
 recipients_max = {recipients_max}
-log_selector = +smtp_connection
+log_selector = +smtp_connection +smtp_protocol_error +smtp_syntax_error
 {options}
 rfc1413_query_timeout = 0s
 host_lookup =
 keep_environment =
 domainlist local_domains = {domain}
 acl_smtp_rcpt = check_recipient
-acl_smtp_data = deny
+acl_smtp_predata = deny
 
 begin acl
 

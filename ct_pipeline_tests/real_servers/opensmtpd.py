@@ -19,12 +19,15 @@ LOCK = Path("/var/tmp/ct_pipeline_opensmtpd.lock")  # a second test run on the m
 
 
 # An unknown user is answered with "550 Invalid recipient" at the first domain, whose users stand in a user base, and
-# with "524 5.2.4 Mailing list expansion problem" at the second, whose addresses stand in a virtual table.
+# with "524 5.2.4 Mailing list expansion problem" at the second, whose addresses stand in a virtual table. DATA is refused,
+# since OpenSMTPD logs no command that it takes.
 CONFIGURATION = """\
 table accounts file:{folder}/accounts
 table addresses file:{folder}/addresses
+table everyone {{ 0.0.0.0/0 }}
+filter no_data phase data match src <everyone> reject "554 No messages, please"
 smtp limit max-rcpt {max_rcpt}
-listen on {address} port {port} hostname mx.{domain}
+listen on {address} port {port} hostname mx.{domain} filter no_data
 action "keep" maildir "{folder}/mail" userbase <accounts>
 action "keep_virtual" maildir "{folder}/mail" virtual <addresses> userbase <accounts>
 match from any for domain {domain} action "keep"
