@@ -4,9 +4,8 @@ The pipeline has one ``CT_SMTP_PORT``, as the world has port 25.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ct_pipeline_tests.real_servers.nsd import running_nsd
 from ct_pipeline_tests.real_servers.opensmtpd import running_opensmtpd
 from ct_pipeline_tests.real_servers.postfix import running_postfix
 from ct_pipeline_tests.real_servers.real_server import RealServer, free_port, public_folder
+from ct_pipeline_tests.real_servers.traffic import tells_of_data
 
 NETWORK = "127.88.0.0/16"
 NAMESERVER_ADDRESS = "127.88.0.53"
@@ -27,9 +27,9 @@ ADDRESSES = {
     "opensmtpd.test": "127.88.0.3",
     "opensmtpd-virtual.test": "127.88.0.3",
 }
-# Postfix servers with a test's own options: postfix-1.test at 127.88.1.1 and so on, in the zone from the start.
-OWN_ADDRESSES = {f"postfix-{number}.test": f"127.88.1.{number}" for number in range(1, 65)}
-_own_domains = itertools.cycle(OWN_ADDRESSES)
+# Servers with a test's own options: own-1.test at 127.88.1.1 and so on, in the zone from the start.
+OWN_ADDRESSES = {f"own-{number}.test": f"127.88.1.{number}" for number in range(1, 129)}
+_own_domains = iter(OWN_ADDRESSES)
 
 
 @pytest.fixture(scope="session")
@@ -81,17 +81,33 @@ def mail_server(request: pytest.FixtureRequest) -> RealServer:
 def start_postfix(servers_folder: Path, smtp_port: int) -> Iterator[Callable[..., RealServer]]:
     """Starts a Postfix with a test's own options, at a domain of its own; it ends with the test.
 
-    Takes the keywords of :func:`~ct_pipeline_tests.real_servers.postfix.running_postfix`.
+    Takes the keywords of :func:`~ct_pipeline_tests.real_servers.postfix.running_postfix`. Whatever the test is about:
+    nobody may have said DATA to it.
     """
+    yield from _starter(running_postfix, servers_folder, smtp_port)
+
+
+@pytest.fixture
+def start_exim(servers_folder: Path, smtp_port: int) -> Iterator[Callable[..., RealServer]]:
+    """The same with an Exim; takes the keywords of :func:`~ct_pipeline_tests.real_servers.exim.running_exim`."""
+    yield from _starter(running_exim, servers_folder, smtp_port)
+
+
+def _starter(
+    running_server: Callable[..., AbstractContextManager[RealServer]], servers_folder: Path, smtp_port: int
+) -> Iterator[Callable[..., RealServer]]:
+    started: list[RealServer] = []
     with ExitStack() as stack:
 
         def start(**keywords: Any) -> RealServer:
             domain = next(_own_domains)
             folder = _subfolder(servers_folder, domain)
-            running = running_postfix(folder, OWN_ADDRESSES[domain], smtp_port, domain=domain, **keywords)
-            return stack.enter_context(running)
+            running = running_server(folder, OWN_ADDRESSES[domain], smtp_port, domain=domain, **keywords)
+            started.append(stack.enter_context(running))
+            return started[-1]
 
         yield start
+    assert not [server.domain for server in started if tells_of_data(server.log())], "somebody said DATA"
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ct_pipeline_tests.real_servers.certificates import self_signed_certificate
 from ct_pipeline_tests.real_servers.real_server import (
     DEAD_USERS,
     LIVE_USERS,
@@ -13,7 +14,6 @@ from ct_pipeline_tests.real_servers.real_server import (
     program,
     require_root,
     running,
-    self_signed_certificate,
 )
 
 ACCOUNT = "Debian-exim"
@@ -33,18 +33,20 @@ tls_advertise_hosts = {tls_hosts}
 tls_certificate = {certificate}
 tls_privatekey = {key}
 recipients_max = {recipients_max}
-recipients_max_reject = false
+log_selector = +smtp_connection +smtp_protocol_error +smtp_syntax_error
+{options}
 rfc1413_query_timeout = 0s
 host_lookup =
 keep_environment =
 domainlist local_domains = {domain}
 acl_smtp_rcpt = check_recipient
-acl_smtp_data = deny
+acl_smtp_predata = deny
 
 begin acl
 
 check_recipient:
-  require message = relay not permitted
+  warn logwrite = RCPT command
+{drop}  require message = relay not permitted
           domains = +local_domains
   require verify = recipient
   accept
@@ -65,6 +67,12 @@ nowhere:
   user = {account}
 """
 
+# As Debian's configuration proposes it.
+DROP = """\
+  drop message = Rejected: too many failed recipients
+       condition = ${{if >{{$rcpt_fail_count}}{{{most_unknown}}}}}
+"""
+
 
 @contextlib.contextmanager
 def running_exim(
@@ -75,13 +83,17 @@ def running_exim(
     domain: str = "exim.test",
     live_users: tuple[str, ...] = LIVE_USERS,
     recipients_max: int = 5,
+    options: Mapping[str, str] | None = None,
+    most_unknown: int | None = None,
     starttls: bool = False,
 ) -> Iterator[RealServer]:
     """An Exim that takes mail for ``live_users`` at ``domain``; after ``recipients_max`` recipients of one message it
-    answers 452 to each further one.
+    answers 452 to each further one. It logs every connection, with how many there are, and every RCPT.
 
     Args:
         folder: an empty folder that other accounts may enter.
+        options: lines of its main section, for example ``{"smtp_accept_max_per_host": "2"}``.
+        most_unknown: hang up on a client that has named more unknown recipients than this in one message.
         starttls: offer STARTTLS, with a self-signed certificate.
     """
     require_root()
@@ -102,6 +114,8 @@ def running_exim(
             port=port,
             domain=domain,
             recipients_max=recipients_max,
+            options="\n".join(f"{name} = {value}" for name, value in (options or {}).items()),
+            drop="" if most_unknown is None else DROP.format(most_unknown=most_unknown),
             tls_hosts="*" if starttls else "",
             certificate=certificate,
             key=key,

@@ -50,6 +50,6 @@ def running_nsd(folder: Path, address: str, port: int, mail_hosts: Mapping[str, 
     configuration = folder / "nsd.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, address=address, port=port))
     with running(
-        [program("nsd"), "-d", "-c", configuration], output=folder / "output", endpoint=(address, port), greeting=b""
+        [program("nsd"), "-d", "-c", configuration], output=folder / "output", endpoint=(address, port), greeting=()
     ):
         yield f"{address}:{port}"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ct_pipeline_tests.real_servers.conversation import ask, hello
 from ct_pipeline_tests.real_servers.real_server import RealServer
 
 
@@ -108,26 +109,3 @@ def test_postfix_says_what_its_reject_list_says(start_postfix: Callable[..., Rea
     assert ask(server, "full")[0] == 452
     assert ask(server, "gone")[0] == 550
     assert ask(server, "postmaster")[0] == 250
-
-
-def test_postgrey_defers_a_first_contact(start_postfix: Callable[..., RealServer]) -> None:
-    server = start_postfix(greylist_seconds=300)
-    code, text = ask(server, "postmaster")
-    assert code == 450
-    assert "Greylisted" in text
-    assert ask(server, "nobody-here")[0] in (450, 550)
-
-
-def hello(server: RealServer) -> smtplib.SMTP:
-    """A client that has been greeted and has said EHLO; leaving its block says QUIT."""
-    client = smtplib.SMTP(server.address, server.port, local_hostname="prober.test", timeout=30)
-    client.ehlo()
-    return client
-
-
-def ask(server: RealServer, user: str, domain: str = "") -> tuple[int, str]:
-    """The reply to one RCPT in a session of its own."""
-    with hello(server) as client:
-        client.mail("check@prober.test")
-        code, text = client.rcpt(f"{user}@{domain or server.domain}")
-    return code, text.decode()
