@@ -90,7 +90,7 @@ class Dialogue:
     _ends_at: datetime | None = None
     _transaction_rcpts: int = 0  # named in the transaction under way; 0: there is none
     _is_smtputf8: bool = False  # that transaction takes non-ASCII addresses
-    _has_refused_mail: bool = False
+    _has_begun: bool = False  # the host took the last MAIL
     _refusal_count: int = 0
 
     def __post_init__(self) -> None:
@@ -242,6 +242,8 @@ class Dialogue:
             is_full = self._transaction_rcpts >= self.recipients_per_transaction
             if not self._transaction_rcpts or is_full or (needs_smtputf8 and not self._is_smtputf8):
                 self._plan_transaction(is_smtputf8=needs_smtputf8)
+                if not self._has_begun:
+                    room = count  # until the host has taken a MAIL: what follows a refused one would be errors
             self._transaction_rcpts += 1
             self.rcpt_count += 1
             self._proof.ask(question.address)
@@ -304,8 +306,8 @@ class Dialogue:
 
     def _receive_mail(self, raw: RawReply, now: datetime) -> None:
         self._proof.hear(raw)
-        self._has_refused_mail = raw.code != 250
-        if raw.code == 250:
+        self._has_begun = raw.code == 250
+        if self._has_begun:
             return
         if raw.code < 400:
             self.break_off()
@@ -328,7 +330,7 @@ class Dialogue:
             self.break_off()
             self._take_back(question)
             return
-        if self._has_refused_mail:  # it was said in one breath with the MAIL that was refused
+        if not self._has_begun:  # it was said in one breath with the MAIL that was refused
             self._returned.append(question)
             return
         reply = as_reply(Stage.RCPT, raw.code, raw.lines)

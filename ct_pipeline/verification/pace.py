@@ -27,6 +27,7 @@ ANSWERS_PER_ROUND = 10  # clean answers per connection, after which one more is 
 ONE_STRAIN = timedelta(seconds=5)  # replies that come together are one sign, not many
 CEILING_FRESH_FOR = timedelta(hours=6)
 CONNECTION_BURST = 20
+MAX_KNOCKS = 3  # refused connections in a row that are taken for "too many" although no other of ours is open
 TRIAL_ADDRESSES = 5
 
 MINUTE = 60
@@ -66,6 +67,8 @@ class SitePace:
         self.limits = limits
         self.live_sessions = 0  # dialled, and not closed by the host yet
         self._greeted: Counter[str] = Counter()  # of these, those that came about, by the address dialled
+        self._refused_count = 0  # connections since the last one that came about
+        self._not_before = now
         self.memory = memory or SiteMemory(
             egress, site, lane, updated_at=now, share=min(1.0, FIRST_CONNECTIONS / limits.connections)
         )
@@ -104,7 +107,8 @@ class SitePace:
 
     def connect_delay(self, now: datetime) -> float:
         """Seconds until the next connection may be opened."""
-        return self._connections.delay(self.limits.connections_per_minute / MINUTE, CONNECTION_BURST, now)
+        by_rate = self._connections.delay(self.limits.connections_per_minute / MINUTE, CONNECTION_BURST, now)
+        return max(by_rate, (self._not_before - now).total_seconds())
 
     def address_delay(self, now: datetime) -> float:
         """Seconds until the next address may be asked about."""
@@ -119,6 +123,7 @@ class SitePace:
     def greeted(self, address: str) -> None:
         """The session that was dialled has come about, at ``address``."""
         self._greeted[address] += 1
+        self._refused_count = 0
 
     def left(self, address: str) -> None:
         """It has ended, at ``address``; :meth:`closed` follows."""
@@ -128,9 +133,13 @@ class SitePace:
         """A dialled session has ended, or come to nothing."""
         self.live_sessions -= 1
 
-    def works_at(self, addresses: Iterable[str]) -> bool:
-        """Whether a session with any of these is under way."""
-        return any(self._greeted[address] for address in addresses)
+    def is_only_full(self, addresses: Iterable[str]) -> bool:
+        """Whether a host at ``addresses`` that refused a connection has only had too many of ours.
+
+        It has if it talks to another session; or has talked to one, and may not have taken it off its count yet.
+        """
+        met = [address for address in addresses if address in self._greeted]
+        return any(self._greeted[address] for address in met) or (bool(met) and self._refused_count < MAX_KNOCKS)
 
     def ask(self, count: int, now: datetime) -> None:
         """``count`` addresses were asked about."""
@@ -155,10 +164,13 @@ class SitePace:
         self._clean_count = 0
         self._remember(now, share=max(LEAST_SHARE, self.memory.share / 2))
 
-    def is_full(self, now: datetime) -> None:
-        """It refused a connection while others worked: no more than these at once."""
+    def full(self, now: datetime) -> None:
+        """It refused a connection because others were open: no more than these at once."""
         self.strain(now)
         self._remember(now, ceiling=max(1, self._greeted.total()), ceiling_at=now)
+        if not self._greeted.total():
+            self._refused_count += 1
+            self._not_before = now + timedelta(seconds=2**self._refused_count / 4)
 
     def unwelcome(self, reading: Reading, reply: Reply, now: datetime) -> BreakerNote:
         """The site wants none of us: the breaker opens."""

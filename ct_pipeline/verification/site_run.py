@@ -134,7 +134,6 @@ class SiteRun:
 
     async def _session(self, group: HostGroup) -> None:
         refusals: list[tuple[Reply, int]] = []
-        had_company = self._state.works_with(group)
         opened = await self._dialer.dial(group, lambda attempt: refusals.append(self._note_refusal(attempt)))
         if opened is not None:
             assert isinstance(opened.outcome, Connection)
@@ -143,7 +142,7 @@ class SiteRun:
                 await self._converse(group, opened, opened.outcome)
             finally:
                 self.gate.pace.left(opened.address)
-        elif self._state.find_unreachable(group, refusals, self.around.clock(), had_company=had_company):
+        elif self._state.find_unreachable(group, refusals, self.around.clock()):
             self._dialer.forgive(group)
 
     def _note_refusal(self, attempt: Attempt) -> tuple[Reply, int]:

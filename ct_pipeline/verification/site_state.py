@@ -99,21 +99,14 @@ class SiteState:
             self._close(group, trouble, session_id, now)
         return True
 
-    def works_with(self, group: HostGroup) -> bool:
-        """Whether a session with any host of ``group`` is under way."""
-        return self.pace.works_at(address for mx in group.mx_hosts for address in mx.addresses)
-
-    def find_unreachable(
-        self, group: HostGroup, refusals: Sequence[tuple[Reply, int]], now: datetime, *, had_company: bool
-    ) -> bool:
+    def find_unreachable(self, group: HostGroup, refusals: Sequence[tuple[Reply, int]], now: datetime) -> bool:
         """No host of ``group`` let a session come about. Returns whether that is only for too many connections.
 
         Args:
             refusals: for each host that was tried, what it said (or its silence) and the session that shows it.
-            had_company: another session was under way with them when they were tried.
         """
-        if had_company or self.works_with(group):
-            self.pace.is_full(now)
+        if self.pace.is_only_full(address for mx in group.mx_hosts for address in mx.addresses):
+            self.pace.full(now)
             return True
         # What a host said tells more than what another one kept silent about.
         reply, session_id = next((r for r in refusals if r[0].code), refusals[-1] if refusals else (_NOWHERE, 0))

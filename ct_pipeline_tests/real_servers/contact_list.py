@@ -59,6 +59,7 @@ class ContactList:
         """All that was put off is due now, as if the wait were over."""
         with open_ledger(self._settings) as conn:
             conn.execute("update ledger.due set next_attempt_at = now() where next_attempt_at > now()")
+            conn.execute("update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()")
 
 
 def verified(settings: Settings, folder: Path, addresses: Iterable[str]) -> dict[str, dict[str, str]]:

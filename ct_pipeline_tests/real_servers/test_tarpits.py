@@ -29,7 +29,7 @@ def test_a_host_slower_than_our_patience_is_left_alone(
     pipeline_settings: Settings, tmp_path: Path, start_postfix: Callable[..., RealServer], options: dict[str, str]
 ) -> None:
     """A reply that comes too late answers nothing, and must not be taken for the next one's."""
-    settings = pipeline_settings.model_copy(update={"reply_timeout_seconds": 0.5})
+    settings = pipeline_settings.model_copy(update={"reply_timeout_seconds": 0.5, "greeting_timeout_seconds": 0.5})
     server = start_postfix(options=options)
     watch = Watch(server)
     rows = verified(settings, tmp_path, server.live_addresses + server.dead_addresses)

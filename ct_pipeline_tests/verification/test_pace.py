@@ -81,7 +81,7 @@ def test_a_refused_connection_sets_a_ceiling_that_is_forgotten_after_some_hours(
     for _ in range(3):
         pace.connect(NOW)
         pace.greeted("192.0.2.1")
-    pace.is_full(NOW)
+    pace.full(NOW)
     pace.clean(10_000, NOW)
     pace.clean(10_000, NOW)
     assert pace.connections(NOW) == 3
@@ -95,11 +95,24 @@ def test_a_connection_counts_until_it_is_closed():
         pace.connect(NOW)
         pace.greeted("192.0.2.1")
     pace.left("192.0.2.1")
-    assert pace.works_at(["192.0.2.1"])
-    assert not pace.works_at(["192.0.2.2"])
+    assert pace.is_only_full(["192.0.2.1"])
+    assert not pace.is_only_full(["192.0.2.2"])
     assert not pace.may_connect(NOW)
     pace.closed()
     assert pace.may_connect(NOW)
+
+
+def test_a_host_that_has_talked_to_us_may_refuse_a_few_more_before_it_counts_as_closed():
+    pace, now, waits = site(), NOW, []
+    pace.connect(now)
+    pace.greeted("192.0.2.1")
+    pace.left("192.0.2.1")
+    pace.closed()
+    while pace.is_only_full(["192.0.2.1"]):
+        pace.full(now)
+        waits.append(pace.connect_delay(now))
+        now += timedelta(seconds=waits[-1])
+    assert waits == [0.5, 1.0, 2.0]
 
 
 def test_connections_a_minute_are_limited_after_a_first_burst():
