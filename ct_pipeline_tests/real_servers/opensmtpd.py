@@ -19,8 +19,8 @@ LOCK = Path("/var/tmp/ct_pipeline_opensmtpd.lock")  # a second test run on the m
 
 
 # An unknown user is answered with "550 Invalid recipient" at the first domain, whose users stand in a user base, and
-# with "524 5.2.4 Mailing list expansion problem" at the second, whose addresses stand in a virtual table. DATA is refused,
-# since OpenSMTPD logs no command that it takes.
+# with "524 5.2.4 Mailing list expansion problem" at the second, whose addresses stand in a virtual table. DATA is
+# refused, since OpenSMTPD logs no command that it takes.
 CONFIGURATION = """\
 table accounts file:{folder}/accounts
 table addresses file:{folder}/addresses

@@ -42,7 +42,9 @@ _LOGS = {
     ),
     "exim": _Lines(
         opened=re.compile(r"SMTP connection from \S+ \(TCP/IP connection count"),
-        closed=re.compile(r"SMTP connection from .* (?:closed by|lost)|dropped: too many|unexpected disconnection"),
+        closed=re.compile(
+            r"SMTP connection from .* (?:closed by|lost)|dropped: too many|refused connection|unexpected disconnection"
+        ),
         rcpt=re.compile(r"(?:RCPT command|too many recipients: )()"),
         complaint=re.compile(r"refused: too many|dropped: too many|too many failed|synchronization error"),
     ),
