@@ -29,6 +29,7 @@ from ct_pipeline.vocabulary import About, Reason
 # before each reply, at the twentieth it hangs up. A new session is kinder to both.
 SESSION_REFUSALS = 10
 SESSION_REFUSALS_AT_MOST = 20
+FIRST_WINDOW = 2  # what a host does not bear, such as more recipients in a message, costs it few errors to show
 _RCPT_CODES = range(250, 253)
 
 # What these say holds for every address at this site, so there is no point (and some harm) in asking on.
@@ -60,7 +61,8 @@ class Dialogue:
     """The conversation of one session. ``read`` gives a reply its meaning; ``envelope`` says who we are.
 
     The session takes at most ``session_addresses`` questions and begins no new one after ``session_seconds``.
-    ``window`` is the most RCPTs in one group; 1 sends every command alone.
+    ``window_limit`` is the most RCPTs in one group; 1 sends every command alone. ``window`` is how many there are in
+    the next one: it begins low and doubles with each group that was answered in full.
     """
 
     source: QuestionSource
@@ -71,7 +73,8 @@ class Dialogue:
     session_seconds: float = 900.0
     recipients_per_transaction: int = 50
     is_cautious: bool = False
-    window: int = 1
+    window_limit: int = 1
+    window: int = FIRST_WINDOW
 
     refusal: Answer | None = None  # why the host will not be asked on: a refused MAIL, a block, silence
     loss: Answer | None = None  # how a session ended that did not end with QUIT and 221
@@ -96,7 +99,8 @@ class Dialogue:
     def __post_init__(self) -> None:
         self._proof = Proof(self.capabilities, is_cautious=self.is_cautious)
         if self.is_cautious or not self.capabilities.has("PIPELINING"):
-            self.window = 1
+            self.window_limit = 1
+        self._is_pipelined = self.window_limit > 1
         self._planned: deque[_Command] = deque()
         self._outstanding: deque[_Command] = deque()
         self._group_size = 0
@@ -115,9 +119,10 @@ class Dialogue:
         elif self._is_leaving or not self.source.may_ask():
             self._unplan()
             self._plan_quit()
-        group = [self._planned.popleft()] if self.window == 1 else list(self._planned)
-        if self.window > 1:
-            self._planned.clear()
+        if not self._is_pipelined:
+            return self._send([self._planned.popleft()])
+        group = list(self._planned)
+        self._planned.clear()
         return self._send(group)
 
     def receive(self, raw: RawReply, now: datetime) -> None:
@@ -148,7 +153,7 @@ class Dialogue:
             self._proof.hear(raw)
             self._is_ending = True
         if not self._outstanding:
-            self._hand_back()
+            self._end_group()
 
     def lose(self, what_happened: str, now: datetime, *, is_timeout: bool = False) -> None:
         """The connection ended, or a reply did not come in time (``is_timeout``). What was asked gets no answer."""
@@ -221,11 +226,11 @@ class Dialogue:
     def _plan(self, now: datetime) -> None:
         """Plan the next group: questions, a checkpoint where one is due, or QUIT."""
         is_due = not self._is_leaving and self._proof.is_due(now)
-        if is_due and self.window == 1:
+        if is_due and not self._is_pipelined:
             self._plan_checkpoint()
             return
         has_questions = not self._is_leaving and self._plan_questions(now)
-        if not has_questions or (self.window > 1 and self.rcpt_count >= self.session_addresses):
+        if not has_questions or (self._is_pipelined and self.rcpt_count >= self.session_addresses):
             self._plan_quit()
         elif is_due:
             self._plan_checkpoint()
@@ -234,7 +239,8 @@ class Dialogue:
         room = 0
         if self._refusal_count < SESSION_REFUSALS:
             most = SESSION_REFUSALS_AT_MOST - self._refusal_count
-            room = min(self.window, self.session_addresses - self.rcpt_count, most)
+            window = self.window if self._is_pipelined else 1
+            room = min(window, self.session_addresses - self.rcpt_count, most)
         count = 0
         while count < room and (question := self._next_askable(now)) is not None:
             count += 1
@@ -396,6 +402,11 @@ class Dialogue:
                 self._returned.append(command.question)
         self._outstanding.clear()
         self._planned.clear()
+
+    def _end_group(self) -> None:
+        if not self._returned:
+            self.window = min(2 * self.window, self.window_limit)
+        self._hand_back()
 
     def _hand_back(self) -> None:
         """Questions without an answer go back, in their order."""

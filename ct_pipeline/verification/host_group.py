@@ -8,6 +8,7 @@ from itertools import chain
 
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.dialogue import FIRST_WINDOW
 from ct_pipeline.verification.questions import DomainQuestions
 
 
@@ -39,6 +40,7 @@ class HostGroup:
         self.is_cautious = False  # the last session ended without proof of its answers
         self.fruitless_sessions = 0  # in a row
         self.recipients_per_transaction = 50
+        self.window = FIRST_WINDOW
         self.session_addresses = 1000  # fewer once the hosts have ended a session by themselves
         self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}

@@ -167,7 +167,8 @@ class SiteRun:
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
+            window_limit=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
+            window=group.window,
         )
 
         def keep_proven() -> None:

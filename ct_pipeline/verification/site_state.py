@@ -145,6 +145,7 @@ class SiteState:
     def _learn_manners(self, group: HostGroup, dialogue: Dialogue, now: datetime) -> None:
         group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
         group.recipients_per_transaction = dialogue.recipients_per_transaction
+        group.window = max(group.window, dialogue.window)
         if dialogue.was_left_by_host:
             self.pace.strain(now)
             most = max(LEAST_SESSION_ADDRESSES, dialogue.answer_count)

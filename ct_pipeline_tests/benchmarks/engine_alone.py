@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-
-import uvloop
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+
+import uvloop
 
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers

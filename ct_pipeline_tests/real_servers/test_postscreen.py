@@ -47,8 +47,8 @@ def test_a_patient_second_visit_gets_every_answer(
     contacts = ContactList(pipeline_settings, tmp_path, server.live_addresses + server.dead_addresses)
     watch = Watch(server)
     first = contacts.verify()
-    assert set(statuses(first).values()) == {"unknown"}
-    assert all(row["next_check_at"] for row in first.values())
+    assert dishonest(first, server) == {}
+    assert "unknown" in statuses(first).values()
     assert watch.traffic().rcpts <= len(first) + 1, "each address once, and the made-up name"
     contacts.let_time_pass()
     assert statuses(contacts.verify()) == truth(server)

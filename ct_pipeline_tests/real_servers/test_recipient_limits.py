@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ct_pipeline.settings import Settings
+from ct_pipeline.verification.dialogue import FIRST_WINDOW
 from ct_pipeline_tests.real_servers.contact_list import ContactList, dishonest, statuses, truth, verified
 from ct_pipeline_tests.real_servers.conversation import SENDER, hello
 from ct_pipeline_tests.real_servers.real_server import RealServer
@@ -91,6 +92,9 @@ OVER_TIME = {
 }
 
 
+IN_VAIN = 2 * FIRST_WINDOW  # named in one breath with the recipient that was one too many, or with a MAIL
+
+
 @pytest.mark.parametrize("options", OVER_TIME.values(), ids=list(OVER_TIME))
 def test_a_limit_over_time_is_waited_out(
     pipeline_settings: Settings, tmp_path: Path, start_postfix: Callable[..., RealServer], options: dict[str, str]
@@ -102,6 +106,6 @@ def test_a_limit_over_time_is_waited_out(
     asked = 0
     for rows in contacts.visits(server, most=8):
         seen = watch.traffic()
-        assert seen.rcpts - asked <= len(rows) + 1, "nobody is asked twice in a visit"
+        assert seen.rcpts - asked <= len(rows) + 1 + IN_VAIN, "hardly anybody is named twice in a visit"
         asked = seen.rcpts
         assert {row["reason"] for row in rows.values() if row["status"] == "unknown"} <= {"rate_limited"}

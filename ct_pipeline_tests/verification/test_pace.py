@@ -152,13 +152,13 @@ def test_a_breaker_closes_the_site_then_lets_one_short_session_through():
 
 
 def test_each_trial_in_vain_waits_longer_and_the_longest_wait_repeats():
-    pace, now, waits = site(), NOW, []
+    pace, now, notes = site(), NOW, []
     for _ in range(6):
-        note = pace.unwelcome(READER.read(BLOCK), BLOCK, now)
-        waits.append((note.until_at - now).total_seconds() / 3600)
-        now = note.until_at
+        notes.append(pace.unwelcome(READER.read(BLOCK), BLOCK, now))
+        now = notes[-1].until_at
+    waits = [(note.until_at - note.opened_at).total_seconds() / 3600 for note in notes]
     assert waits == [2, 8, 24, 72, 72, 72]
-    assert note.opened_count == 6
+    assert [note.opened_count for note in notes] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_rate_limit_is_waited_for_in_minutes_or_as_long_as_the_host_asks():

@@ -1,7 +1,7 @@
 """Whatever a truthful host does to its sessions, every due address ends with one turn, and with its own answer."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -141,6 +141,8 @@ def test_a_host_that_breaks_sessions_off(world: World, behaviour: Manners, data:
 @given(worlds(), manners, st.data())
 @settings(max_examples=200)
 def test_a_host_that_says_one_reply_too_many(world: World, behaviour: Manners, data: st.DataObject):
+    """One that also leaves a command unanswered makes the numbers even, and could be seen through by nobody."""
+    behaviour = replace(behaviour, hears_first_of_group=False)
     page = visit(world, behaviour, strays, data)
     assert_complete(world, page)
     assert_true(world, page)
