@@ -57,6 +57,7 @@ class Dialogue:
     session_seconds: float = 900.0
     recipients_per_transaction: int = 50
     is_cautious: bool = False
+    may_change_sender: bool = False  # a host that refuses our sender is asked again with another one
 
     refusal: Answer | None = None  # why the host will not be asked on: a refused MAIL, a block, silence
     loss: Answer | None = None  # how a session ended that did not end with QUIT and 221
@@ -223,6 +224,12 @@ class Dialogue:
             self._proof.hear(raw)
             self.recipients_per_transaction = self._transaction_rcpts - 1
             return  # not an answer: the same question goes into a new transaction
+        if reading.reason is Reason.SENDER_REFUSED and self.may_change_sender:
+            self._proof.hear(raw)
+            self.refusal = self._about_session(reply, now)  # not an answer: the same question goes to the other sender
+            self._hand_back()
+            self._is_leaving = True
+            return
         is_enough = raw.code == 421 or reading.reason is Reason.TOO_MANY_RECIPIENTS
         if is_enough and self.has_answers:
             self._proof.hear(raw)

@@ -35,6 +35,8 @@ class HostGroup:
         self.is_cautious = False  # the last session ended without proof of its answers
         self.fruitless_sessions = 0  # in a row
         self.recipients_per_transaction = 50
+        self.uses_other_sender = False  # the egress's other MAIL FROM, because the hosts refused the first
+        self.may_change_sender = True  # not yet changed in this run
         self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}
         self._for_own_session: dict[str, DomainQuestions] = {}
@@ -74,6 +76,12 @@ class HostGroup:
             else:
                 return domain
         return None
+
+    def change_sender(self) -> None:
+        """The hosts refused our sender: sessions from now on have the egress's other one, for the rest of the run."""
+        if self.may_change_sender:
+            self.may_change_sender = False
+            self.uses_other_sender = not self.uses_other_sender
 
     def set_aside(self, domain: DomainQuestions) -> None:
         """The next question of ``domain`` needs a session of its own."""

@@ -45,6 +45,11 @@ class SiteRun:
         return self._state.stopped_because
 
     @property
+    def prefers_other_sender(self) -> bool:
+        """See :attr:`SiteState.prefers_other_sender`."""
+        return self._state.prefers_other_sender
+
+    @property
     def reasons(self) -> Counter[Reason]:
         """What the list's own addresses were answered."""
         return self._state.reasons
@@ -127,15 +132,17 @@ class SiteRun:
     async def _converse(self, group: HostGroup, opened: Attempt, connection: Connection) -> None:
         session_id = self.notebook.new_session_id()
         source = SessionQuestions(group, self._may_ask)
+        egress = self.around.egress
         dialogue = Dialogue(
             source=source,
             read=self._read,
-            envelope=self.around.egress.envelope,
+            envelope=egress.envelope_with(other_sender=group.uses_other_sender),
             capabilities=connection.capabilities,
             session_addresses=self.plan.session_addresses,
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
+            may_change_sender=egress.has_other_sender and group.may_change_sender,
         )
 
         def keep_proven() -> None:
@@ -152,7 +159,7 @@ class SiteRun:
             self._dialer.avoid(opened.address)
 
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
-        envelope = self.around.egress.envelope
+        envelope = dialogue.envelope if dialogue else self.around.egress.envelope
         self.session_count += 1
         self.notebook.page.sessions.append(
             Session(

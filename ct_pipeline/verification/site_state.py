@@ -36,6 +36,12 @@ class SiteState:
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
         self._groups = deque(plan.groups)  # those that may still need a session
 
+    @property
+    def prefers_other_sender(self) -> bool:
+        """Whether the hosts refused our sender, and not the egress's other one: worth remembering for the site."""
+        changed = [group for group in self.plan.groups if group.uses_other_sender]
+        return any(not group.closing or group.closing.reading.reason is not Reason.SENDER_REFUSED for group in changed)
+
     def needy_group(self, live_count: int) -> HostGroup | None:
         """The group that should get a session next, in turn, or None; ``live_count`` sessions are under way."""
         if self.stopped_because is not None or live_count >= self.connections:
@@ -64,6 +70,10 @@ class SiteState:
         if dialogue.is_out_of_step:
             self._distrust(group, dialogue.voided, session_id, now)
             trouble = self._about_host(group, _OUT_OF_STEP, now)
+        if refusal is not None and dialogue.may_change_sender and refusal.reading.reason is Reason.SENDER_REFUSED:
+            self.books.note_probe(session_id, self._as_word_of_host(group, refusal, now))
+            group.change_sender()
+            return False
         if refusal is not None and _is_final(refusal):
             self._close(group, refusal, session_id, now)
             return True
@@ -114,12 +124,13 @@ class SiteState:
 
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
         """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
-        is_unwelcome = refusal.reading.reason in STOP_REASONS
+        # Unwelcome, or cut off: our own way out is the same to every host.
+        is_unwelcome = refusal.reading.reason in STOP_REASONS or refusal.reading.reason is Reason.EGRESS_TROUBLE
         if is_unwelcome:
             self.stopped_because = refusal.reading
         if group.closing is not None and not is_unwelcome:
             return
-        verdict = self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
+        verdict = self._as_word_of_host(group, refusal, now)
         closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict))
         for closed in self.plan.groups if is_unwelcome else (group,):
             if closed.closing is None:
@@ -129,6 +140,9 @@ class SiteState:
     def _postpone(self, group: HostGroup, closing: Closing, now: datetime) -> None:
         for domain in group.domains:
             self.books.postpone(domain, closing, now)
+
+    def _as_word_of_host(self, group: HostGroup, refusal: Answer, now: datetime) -> Answer:
+        return self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
 
     def _about_host(
         self, group: HostGroup, reply: Reply, now: datetime, domain: str = "", asked_at: datetime | None = None

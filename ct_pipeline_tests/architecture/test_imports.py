@@ -62,13 +62,14 @@ PURE_BUT_FOR = {
     "clevertap": {"client.py", "wire.py"},  # speak HTTP
     "verdicts": set(),
     "domains": {"lookup.py", "resolver.py"},  # ask name servers
-    "verification": {"connection.py", "reply_stream.py", "site_run.py", "surroundings.py"},  # converse, in time
+    # converse, in time
+    "verification": {"connection.py", "outbound.py", "reply_stream.py", "site_run.py", "surroundings.py"},
     "from_clevertap": set(),  # read files as streams, but neither clock nor network
     "to_clevertap": set(),  # write files
 }
 IMPURE = {
     *("asyncio", "socket", "ssl", "select", "selectors", "threading", "multiprocessing", "subprocess", "signal"),
-    *("time", "http", "urllib.request", "httpx", "aiosmtplib", "smtplib", "psycopg", "sqlalchemy"),
+    *("time", "http", "urllib.request", "httpx", "aiosmtplib", "smtplib", "python_socks", "psycopg", "sqlalchemy"),
     *("dns.asyncresolver", "dns.resolver", "dns.query", "dns.asyncquery"),
 }
 CLOCK_READINGS = {"now", "utcnow", "today"}

@@ -19,6 +19,7 @@ from ct_pipeline.verification.surroundings import Surroundings
 
 READER = ReplyReader.load()
 PATIENCE = Timeouts(connect=2.0, reply=2.0)
+EGRESS = Egress("default", Envelope("prober.test", "probe@prober.test"))
 
 
 def notebook() -> Notebook:
@@ -48,12 +49,13 @@ def site_run(
     slots: asyncio.Semaphore | None = None,
     may_ask: Callable[[], bool] = lambda: True,
     further_groups: tuple[HostGroup, ...] = (),
+    egress: Egress = EGRESS,
 ) -> SiteRun:
     """A run with one site, not begun; the mail hosts of ``domains`` have ``addresses``, in this order of preference."""
     groups = (group(*domains, addresses=addresses), *further_groups)
     plan = SitePlan("host.test", "small-00", "", connections, session_addresses, groups)
     around = Surroundings(
-        egress=Egress("default", Envelope("prober.test", "probe@prober.test")),
+        egress=egress,
         port=port,
         timeouts=timeouts,
         slots=slots or asyncio.Semaphore(50),
