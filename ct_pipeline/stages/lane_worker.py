@@ -13,6 +13,7 @@ import psycopg
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.egresses import Egresses
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.storage.database import resolve_database_url
 from ct_pipeline.storage.domain_facts import domain_facts
@@ -21,7 +22,7 @@ from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.probes import ID_BLOCK, ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.verification.connection import Timeouts
-from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
+from ct_pipeline.verification.egress import Egress
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Kind, Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
@@ -29,6 +30,7 @@ from ct_pipeline.verification.probe import Turn
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
+from ct_pipeline.vocabulary import Reason
 
 HAND_OVER_EVERY_SECONDS = 0.1  # a killed run repeats its last second: proof, this and the writer's commit are quicker
 DUE_BATCH = 10_000  # addresses of one lane held in memory at once
@@ -45,8 +47,11 @@ class LaneWorkers:
     away, since what is learnt could not be kept.
     """
 
-    def __init__(self, settings: Settings, on_commit: Callable[[int], None], pull_id: int | None) -> None:
+    def __init__(
+        self, settings: Settings, egresses: Egresses, on_commit: Callable[[int], None], pull_id: int | None
+    ) -> None:
         self._settings = settings
+        self._egresses = egresses
         self._pull_id = pull_id
         self._on_commit = on_commit
         self._url = resolve_database_url(settings)
@@ -120,7 +125,8 @@ class LaneWorkers:
             return False
         self._notebook.page.turns += [Turn(due.address_id, None, due.attempt_count, None) for due in plan.not_asked]
         summary.not_asked_count += len(plan.not_asked)
-        around = self._surroundings(tenure)
+        egress = self._egresses.of_lane(lane)
+        around = self._surroundings(egress, tenure)
         runs = [SiteRun(site, around, self._notebook) for site in plan.sites]
         try:
             await _side_by_side(runs)
@@ -130,6 +136,8 @@ class LaneWorkers:
         await asyncio.to_thread(self._writer.flush)
         if not tenure.is_sure() and not await _patiently(tenure.confirm):
             return False
+        if any(map(_is_cut_off, runs)) and not any(run.reasons for run in runs):
+            return False  # the rest of the lane would fare no better
         # Turns, not sessions: what got no turn is still due, and would be taken up again and again.
         return bool(plan.not_asked) or any(run.turn_count for run in runs)
 
@@ -142,10 +150,10 @@ class LaneWorkers:
         known = catch_all_facts(conn, domains, now)
         return plan_lane(lane, due, facts, known, self._providers, self._limits)
 
-    def _surroundings(self, tenure: LaneTenure) -> Surroundings:
+    def _surroundings(self, egress: Egress, tenure: LaneTenure) -> Surroundings:
         settings = self._settings
         return Surroundings(
-            egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
+            egress=egress,
             port=settings.smtp_port,
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,
@@ -159,7 +167,10 @@ class LaneWorkers:
             summary.asked_count += run.reasons.total()
             summary.session_count += run.session_count
             summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
-            if run.stopped_because is not None:
+            if _is_cut_off(run):
+                why = f"egress {run.around.egress.name} cannot connect, see `ct-pipeline doctor`"
+                summary.stopped_because = [*dict.fromkeys([*summary.stopped_because, why])]
+            elif run.stopped_because is not None:
                 summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
 
     async def _count_what_is_left(self, lane: str, summary: LaneSummary) -> None:
@@ -206,6 +217,11 @@ class LaneWorkers:
                 return question(conn, *args, **kwargs)
 
         return await _patiently(partial(asyncio.to_thread, ask))
+
+
+def _is_cut_off(run: SiteRun) -> bool:
+    """Our own proxy or source address failed."""
+    return run.stopped_because is not None and run.stopped_because.reason is Reason.EGRESS_TROUBLE
 
 
 async def _side_by_side(runs: list[SiteRun]) -> None:
