@@ -88,7 +88,8 @@ class BlockList:
         for address in answer.addresses:
             if refusal := self._refusal(address):
                 return ListAnswer(Standing.UNKNOWN, refusal)
-        return ListAnswer(Standing.LISTED, "; ".join(dict.fromkeys(map(self._meaning, answer.addresses))))
+        codes = sorted(answer.addresses, key=ipaddress.IPv4Address)
+        return ListAnswer(Standing.LISTED, "; ".join(map(self._meaning, codes)))
 
     def doubts(self, listed: AddressAnswer, clean: AddressAnswer) -> str:
         """Why the list is not to be believed from here, by its answers about the two test entries; empty if it is."""

@@ -43,7 +43,7 @@ def refuse_unfit_helo_names(settings: Settings, egresses: Egresses, lanes: Colle
     rows = egresses.rows_for(lanes)
     if settings.helo_unchecked or not rows:
         return
-    found = asyncio.run(_look_up_all(rows, DnsResolver(settings)))
+    found = asyncio.run(_look_up_all(rows, settings))
     if unfit := [(row, name) for row, name in zip(rows, found, strict=True) if name.mend]:
         faults = [f"{row.setting('helo_name')}: {name.what}. {name.mend}" for row, name in unfit]
         raise SettingsError("\n".join([*faults, _FORCE]))
@@ -87,5 +87,6 @@ def _compare(name: str, addresses: tuple[str, ...], answers: Sequence[NamesAnswe
     return HeloName(what, mend, addresses=addresses)
 
 
-async def _look_up_all(rows: Sequence[EgressRow], resolver: DnsResolver) -> list[HeloName]:
+async def _look_up_all(rows: Sequence[EgressRow], settings: Settings) -> list[HeloName]:
+    resolver = DnsResolver(settings)
     return list(await asyncio.gather(*(look_up_helo_name(row, resolver) for row in rows)))
