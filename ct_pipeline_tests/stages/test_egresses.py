@@ -185,3 +185,10 @@ def test_a_value_that_does_not_fit_is_told_without_a_secret(name: str, value: st
         load_settings(**{name: value})
     assert words in str(error.value)
     assert "s3cret" not in str(error.value)
+
+
+def test_the_example_of_the_guide_can_be_used_as_it_stands(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/egresses.md").read_text(encoding="utf-8")
+    egresses = loaded(tmp_path, guide.partition("```toml\n")[2].partition("```")[0])
+    assert [row.egress.name for row in egresses.rows] == ["paris", "delhi", "rest"]
+    assert [egresses.of_lane(lane).name for lane in ("google", "small-19", "small-20")] == ["paris", "delhi", "rest"]
