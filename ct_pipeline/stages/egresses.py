@@ -35,8 +35,8 @@ class Egresses:
         return egress.name in self._own
 
     def works(self, lane: str) -> bool:
-        """Whether this machine works ``lane``."""
-        return self.is_own(self.of_lane(lane))
+        """Whether this machine works ``lane``; nobody works one that is no lane any more."""
+        return lane in self._by_lane and self.is_own(self.of_lane(lane))
 
     def lanes_of(self, row: EgressRow) -> list[str]:
         """The lanes of one row, in their order."""

@@ -47,7 +47,8 @@ async def connect_socket(
         connected = await _connect_straight(address, port, seconds, source_address)
     else:
         connected = await _connect_through(proxy.get_secret_value(), address, port, seconds)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError):  # the connection may have ended already
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
 
 

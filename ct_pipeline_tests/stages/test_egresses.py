@@ -72,6 +72,7 @@ def test_a_file_binds_each_lane_to_one_egress(tmp_path: Path) -> None:
     assert [row.egress.name for row in egresses.rows_for(["small-63", "small-62"])] == ["delhi"]
     assert first.setting("helo_name") == "helo_name in egresses.toml, row 1 (paris)"
     assert "s3cret" not in repr(egresses.rows)
+    assert not egresses.works("a-lane-of-former-days")
 
 
 @pytest.mark.parametrize(

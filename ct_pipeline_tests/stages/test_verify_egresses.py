@@ -13,13 +13,14 @@ from ct_pipeline.errors import SettingsError
 from ct_pipeline.sandbox.internet import Sandbox
 from ct_pipeline.sandbox.population import Mailbox, MailDomain
 from ct_pipeline.settings import Settings, load_settings
+from ct_pipeline.stages import lane_worker
 from ct_pipeline.stages.check import check_addresses
 from ct_pipeline.stages.verify import verify_lanes
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 
 LANES = lane_keys(load_providers())
-GOOGLE, SMALL = "anna@big.test", "bob@shop.test"
+GOOGLE, SMALL, OTHER = "anna@big.test", "bob@shop.test", "cid@shop.test"
 PARIS = '[[egress]]\nname = "paris"\nlanes = ["google"]\n'
 DELHI = """
 [[egress]]
@@ -34,7 +35,7 @@ source_address = "127.0.0.2"
 def lab() -> Iterator[Sandbox]:
     sandbox = Sandbox(
         domains=[MailDomain("big.test", mail_hosts=("aspmx.l.google.com",)), MailDomain("shop.test")],
-        population=[Mailbox(GOOGLE), Mailbox(SMALL)],
+        population=[Mailbox(GOOGLE), Mailbox(SMALL), Mailbox(OTHER)],
         records={
             "second.ct-sandbox.test": ["A 127.0.0.2"],
             "2.0.0.127.in-addr.arpa": ["PTR second.ct-sandbox.test."],
@@ -123,3 +124,16 @@ def test_a_proxy_that_is_down_costs_no_attempt_and_is_told(settings: Settings, l
         summary = verify_lanes(proxied, [lane])[0]
     assert summary.stopped_because == ["egress default cannot connect, see `ct-pipeline doctor`"]
     assert summary.due_count == 1, "nobody is given up for a fault of ours"
+
+
+def test_a_lane_of_which_nobody_can_be_reached_is_not_gone_through_to_its_end(
+    settings: Settings, lab: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_worker, "DUE_BATCH", 1)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        proxied = changed(settings, lab, proxy=f"socks5://127.0.0.1:{held.getsockname()[1]}")
+        check_addresses(proxied, [SMALL, OTHER])
+    with open_ledger(settings) as conn:
+        assert conn.execute("select count(*) from ledger.sessions").fetchone() == (1,)
+        assert sum(lanes_due(conn, datetime.now(UTC)).values()) == 1, "the other stays due now"

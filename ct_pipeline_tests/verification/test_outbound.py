@@ -154,7 +154,7 @@ def test_while_the_proxy_is_down_nothing_is_burned_and_no_host_is_held_to_be_dea
                 host.port,
                 domain("a.test", ["live0", "live1"]),
                 addresses=("127.0.0.1", "127.0.0.2"),
-                further_groups=(group(domain("b.test", ["live2"], 3)),),
+                further_groups=(group(domain("b.test", ["live2"], 3), addresses=("127.0.0.1", "127.0.0.2")),),
                 egress=egress,
             )
             return host, run, page
@@ -165,4 +165,4 @@ def test_while_the_proxy_is_down_nothing_is_burned_and_no_host_is_held_to_be_dea
     assert run.stopped_because.reason is Reason.EGRESS_TROUBLE
     assert {turn.address_id: turn.attempt_count for turn in page.turns} == {1: 0, 2: 0, 3: 0}
     assert not finished(page)
-    assert [session.mx_address for session in page.sessions] == ["127.0.0.1"], "one look is enough"
+    assert len(page.sessions) == 1, "one look is enough"
