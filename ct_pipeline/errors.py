@@ -15,6 +15,7 @@
     │       └── NotAllowedError    this machine's address, or this use of the API, is not allowed
     └── TransientError             the same call may succeed later
         ├── LedgerUnavailableError the database does not answer
+        ├── NameServersUnavailableError  DNS does not answer what must be known before anything is asked
         ├── LaneHeldError          another process works on this lane
         ├── PullHeldError          another process makes the same pull
         ├── PushHeldError          another process pushes to the same CleverTap project
@@ -55,6 +56,10 @@ class StateFolderError(PermanentError):
 
 class LedgerUnavailableError(TransientError):
     """The database does not answer, or lacks the migrations this version needs."""
+
+
+class NameServersUnavailableError(TransientError):
+    """DNS does not answer what must be known before anyone is asked."""
 
 
 class LaneHeldError(TransientError):

@@ -2,10 +2,12 @@
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from pydantic.fields import FieldInfo
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 DEFAULT_DNS_PORT = 53
+NULL_SENDER = "<>"
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+LONGEST_CREDENTIAL_BYTES = 255  # RFC 1929: its length is one byte
 
 
 def split_nameserver(entry: str) -> tuple[str, int]:
@@ -33,6 +38,75 @@ def split_nameserver(entry: str) -> tuple[str, int]:
         return str(ipaddress.ip_address(host)), int(port)
     except ValueError:
         raise ValueError(f"{entry!r} is not ip or ip:port") from None
+
+
+def read_helo_name(text: str) -> str:
+    """A name as EHLO takes it.
+
+    Raises:
+        ValueError: it would break the command.
+    """
+    return _command_text(text)
+
+
+def read_mail_from(text: str) -> str:
+    """An address for MAIL FROM; ``""`` for the null sender, which is written ``<>``.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    if text.strip() == NULL_SENDER:
+        return ""
+    text = _command_text(text)
+    local_part, _, domain = text.rpartition("@")
+    if text and not (local_part and domain):
+        raise ValueError("must be an email address, such as postmaster@example.com, or <> for the null sender")
+    return text
+
+
+def read_source_address(text: str) -> str:
+    """An IP address to dial from.
+
+    Raises:
+        ValueError: no address, or one that stands for any or many machines.
+    """
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        raise ValueError("must be an IP address of this machine, such as 203.0.113.7") from None
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError("must be one address of this machine; leave it out to let the system choose")
+    return str(address)
+
+
+def read_proxy(url: str) -> str:
+    """The address of a SOCKS5 proxy. The error never repeats it, since it may hold a password.
+
+    Raises:
+        ValueError: it is not socks5://host:port or socks5://user:password@host:port.
+    """
+    form = "must be socks5://host:port or socks5://user:password@host:port"
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise ValueError(form) from None
+    is_host = ":" in (parts.hostname or "") or _HOST.fullmatch(parts.hostname or "")  # an IPv6 address, or a name
+    if parts.scheme != "socks5" or not is_host or not port or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(form)
+    if parts.username is None and parts.password is None:
+        return url.strip()
+    for credential in (unquote(parts.username or ""), unquote(parts.password or "")):
+        if not credential.isascii() or not 0 < len(credential) <= LONGEST_CREDENTIAL_BYTES:
+            raise ValueError(f"{form}; user and password have 1 to {LONGEST_CREDENTIAL_BYTES} ASCII characters each")
+    return url.strip()
+
+
+def _command_text(text: str) -> str:
+    text = text.strip()
+    if not text.isascii() or any(character <= " " or character in "<>\x7f" for character in text):
+        raise ValueError("must be printable ASCII without spaces or angle brackets")
+    return text
 
 
 def default_state_dir() -> Path:

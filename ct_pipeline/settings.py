@@ -19,7 +19,15 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.setting_values import default_state_dir, describe_fault, split_nameserver
+from ct_pipeline.setting_values import (
+    default_state_dir,
+    describe_fault,
+    read_helo_name,
+    read_mail_from,
+    read_proxy,
+    read_source_address,
+    split_nameserver,
+)
 from ct_pipeline.vocabulary import ExportAction, ExportMode, Reason, Region
 
 LIKELY_MISSPELT = 0.8  # similarity of two names, from 0 to 1
@@ -54,12 +62,38 @@ class Settings(BaseSettings):
     )
     helo_name: str = Field(
         default_factory=socket.getfqdn,
-        description="Name we say in EHLO. It should resolve to our address, and our address back to it.",
+        description="Name we say in EHLO. It must resolve to our address, and our address back to it.",
         json_schema_extra={"default": "this machine's full name"},
+    )
+    helo_unchecked: bool = Field(
+        default=False,
+        description="Verify although CT_HELO_NAME does not resolve, or reverse DNS does not lead back to it.",
     )
     mail_from: str = Field(
         default="",
-        description="Address in MAIL FROM; empty is the null sender <>. Its domain must accept mail.",
+        description="Address in MAIL FROM; empty or <> is the null sender. Its domain must accept mail.",
+    )
+    other_mail_from: str | None = Field(
+        default=None,
+        description="Sender for hosts that refuse CT_MAIL_FROM: an address, or <> for the null sender.",
+    )
+    source_address: str | None = Field(
+        default=None,
+        description="IP address of this machine to connect from. Empty: the system chooses.",
+        json_schema_extra={"values": "an IP address"},
+    )
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="SOCKS5 proxy to connect through, as socks5://host:port or socks5://user:password@host:port.",
+    )
+    egress_file: Path | None = Field(
+        default=None,
+        description="TOML file with several egresses, each bound to lanes: see docs/guides/egresses.md.",
+        json_schema_extra={"values": "a file"},
+    )
+    own_egresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names of the egresses that this machine works. Empty: all.",
     )
     smtp_concurrency: int = Field(default=200, ge=1, le=5000, description="SMTP sessions open at once, in all.")
     site_connections: int = Field(
@@ -178,7 +212,13 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "nameservers", "allowed_networks", "export_actions", "unsubscribe_reasons", "append_columns", mode="before"
+        "nameservers",
+        "allowed_networks",
+        "own_egresses",
+        "export_actions",
+        "unsubscribe_reasons",
+        "append_columns",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -200,21 +240,25 @@ class Settings(BaseSettings):
             ipaddress.ip_network(entry, strict=False)
         return value
 
-    @field_validator("mail_from", "helo_name")
+    @field_validator("helo_name")
     @classmethod
-    def _check_command_text(cls, value: str) -> str:
-        value = value.strip()
-        if not value.isascii() or any(character <= " " or character in "<>\x7f" for character in value):
-            raise ValueError("must be printable ASCII without spaces or angle brackets")
-        return value
+    def _read_helo_name(cls, value: str) -> str:
+        return read_helo_name(value)
 
-    @field_validator("mail_from")
+    @field_validator("mail_from", "other_mail_from")
     @classmethod
-    def _check_address(cls, value: str) -> str:
-        local_part, _, domain = value.rpartition("@")
-        if value and not (local_part and domain):
-            raise ValueError("must be an email address, such as postmaster@example.com")
-        return value
+    def _read_mail_from(cls, value: str | None) -> str | None:
+        return None if value is None else read_mail_from(value)
+
+    @field_validator("source_address")
+    @classmethod
+    def _read_source_address(cls, value: str | None) -> str | None:
+        return None if value is None else read_source_address(value)
+
+    @field_validator("proxy")
+    @classmethod
+    def _read_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(read_proxy(value.get_secret_value()))
 
     @field_validator("project_id")
     @classmethod

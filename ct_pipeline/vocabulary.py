@@ -79,6 +79,9 @@ class Reason(StrEnum):
     COMMAND_TIMEOUT = "command_timeout"
     OUT_OF_STEP = "out_of_step"
 
+    # our own way out failed: our proxy, or our source address
+    EGRESS_TROUBLE = "egress_trouble"
+
     # nobody can tell, or nobody may ask
     UNCLEAR_REPLY = "unclear_reply"
     CANNOT_VERIFY = "cannot_verify"

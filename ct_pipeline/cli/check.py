@@ -92,7 +92,7 @@ def _evidence(checked: "CheckedAddress") -> Iterator[tuple[str, str]]:
     if verdict.suggested_email:
         yield "meant?", verdict.suggested_email
     if checked.left_because:
-        yield "not asked", f"{checked.left_because}: try again in a moment"
+        yield "not asked", checked.left_because
     elif verdict.next_check_at:
         wait = how_long(verdict.next_check_at - datetime.now(UTC))
         yield "ask again", f"in {wait}, at {verdict.next_check_at:%Y-%m-%d %H:%M:%S} UTC, by the same command"

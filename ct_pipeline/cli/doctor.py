@@ -18,7 +18,8 @@ COLOURS = {"ok": "green", "problem": "red", "untested": "yellow"}
 
 
 def doctor() -> None:
-    """Look at settings, database, disk, CleverTap, clock, resolver, HELO name, MAIL FROM and outbound port 25.
+    """Look at settings, database, disk, CleverTap, clock and resolver; and for each egress at HELO name, MAIL FROM,
+    outbound port 25 and DNS block lists.
 
     Sends no mail and changes nothing. Exit status 1 when there is a problem.
     """

@@ -16,6 +16,7 @@ from ct_pipeline.cli.verify_report import counted, how_long, show_report, show_r
 from ct_pipeline.settings import Settings, load_settings
 
 SHORTEST_PAUSE_SECONDS = 2.0
+LONGEST_IDLE_PAUSE_SECONDS = 30.0  # for lanes that others work on
 LONGEST_WAIT = timedelta(days=366)
 SET_ASIDE_SHOWN = 5
 EXAMPLES = """Examples:
@@ -141,6 +142,7 @@ def _verify_due(settings: Settings, pull_id: int | None, patience: timedelta, co
 
     lanes = lane_keys(load_providers())
     deadline: datetime | None = None
+    idle_pause = SHORTEST_PAUSE_SECONDS
     while True:
         with ProgressDisplay(settings, pull_id, console) as display:
             display.looking_up()
@@ -152,9 +154,11 @@ def _verify_due(settings: Settings, pull_id: int | None, patience: timedelta, co
         deadline = deadline or now + patience
         if next_at is None or max(next_at, now) > deadline:
             return
-        # What is due already was left by a lane that another run holds: give that one time.
-        pause = max(SHORTEST_PAUSE_SECONDS, (next_at - now).total_seconds() + 0.2)
-        _wait(pause, next_at, console)
+        # What is due already was left to another run, or another machine: give that one time.
+        is_idle = not any(summary.session_count for summary in summaries)
+        pause = max(idle_pause if is_idle else SHORTEST_PAUSE_SECONDS, (next_at - now).total_seconds() + 0.2)
+        idle_pause = min(2 * idle_pause, LONGEST_IDLE_PAUSE_SECONDS) if is_idle else SHORTEST_PAUSE_SECONDS
+        _wait(min(pause, max((deadline - now).total_seconds(), SHORTEST_PAUSE_SECONDS)), next_at, console)
 
 
 def _wait(pause_seconds: float, next_at: datetime, console: Console) -> None:

@@ -65,6 +65,15 @@ class AddressAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesAnswer:
+    """The names that reverse DNS gives an address, lower-case, without the final dot."""
+
+    outcome: Outcome
+    names: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Finding:
     service: MailService
     mx_hosts: tuple[MxHost, ...] = ()

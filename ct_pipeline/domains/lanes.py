@@ -7,6 +7,7 @@ from tldextract import TLDExtract
 
 from ct_pipeline.domains.providers import Providers
 
+SMALL_LANES = "small-"  # what the names of the shared lanes begin with
 SMALL_LANE_COUNT = 64  # never changed: a site would move to another lane while its old one is being worked on
 
 
@@ -45,4 +46,4 @@ def _extractor() -> TLDExtract:
 
 
 def _small(number: int) -> str:
-    return f"small-{number:02}"
+    return f"{SMALL_LANES}{number:02}"

@@ -21,7 +21,7 @@ import dns.rdatatype
 import dns.resolver
 import dns.reversename
 
-from ct_pipeline.domains.answers import AddressAnswer, MxAnswer, Outcome, join_addresses
+from ct_pipeline.domains.answers import AddressAnswer, MxAnswer, NamesAnswer, Outcome, join_addresses
 from ct_pipeline.errors import SettingsError
 from ct_pipeline.settings import Settings
 
@@ -53,7 +53,7 @@ def tallied() -> Iterator[QueryTally]:
 
 
 class DnsResolver:
-    """Asks for MX and address records. ``query_count`` is the number of messages sent, repeats included.
+    """Asks for MX, address and PTR records. ``query_count`` is the number of messages sent, repeats included.
 
     Raises:
         SettingsError: no nameserver is set and the operating system names none.
@@ -82,12 +82,18 @@ class DnsResolver:
             return ipv4
         return join_addresses(ipv4, await self._addresses(host, dns.rdatatype.AAAA))
 
-    async def names_of(self, address: str) -> tuple[str, ...]:
-        """The names that reverse DNS (PTR) gives ``address``, lower-case; none when it has none, or cannot be asked."""
+    async def ipv4_addresses(self, host: str) -> AddressAnswer:
+        """A of ``host`` alone."""
+        return await self._addresses(host, dns.rdatatype.A)
+
+    async def names_of(self, address: str) -> NamesAnswer:
+        """The names that reverse DNS (PTR) gives ``address``."""
         answer = await self._ask(dns.reversename.from_address(address).to_text().rstrip("."), dns.rdatatype.PTR)
-        if isinstance(answer, _Failure) or answer.rrset is None:
-            return ()
-        return tuple(_host_text(rdata.target).lower().rstrip(".") for rdata in answer.rrset)
+        if isinstance(answer, _Failure):
+            return NamesAnswer(answer.outcome, detail=answer.detail)
+        if answer.rrset is None:
+            return NamesAnswer(Outcome.NO_RECORDS)
+        return NamesAnswer(Outcome.RECORDS, tuple(_host_text(rdata.target) for rdata in answer.rrset))
 
     async def _addresses(self, host: str, kind: dns.rdatatype.RdataType) -> AddressAnswer:
         answer = await self._ask(host, kind)

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ct_pipeline.errors import LedgerUnavailableError
+from ct_pipeline.errors import LedgerUnavailableError, SettingsError
 from ct_pipeline.orchestration import jobs, partitions
 from ct_pipeline.orchestration.resources import Ledger
 from ct_pipeline.orchestration.under_way import is_under_way, lanes_under_way, rests
+from ct_pipeline.stages.egresses import load_egresses
 from ct_pipeline.storage.domain_facts import domains_to_look_up
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.pulls import latest_pull
@@ -33,10 +34,11 @@ LISTS_WHILE_VERIFYING = timedelta(minutes=30)  # a verifier may run for days; pe
 def recheck(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.SensorResult | dg.SkipReason:
     now = datetime.now(UTC)
     try:
+        egresses = load_egresses(ledger.settings())
         with ledger.open() as conn:
-            due = lanes_due(conn, now)
+            due = [lane for lane in lanes_due(conn, now) if egresses.works(lane)]
             has_domains = bool(domains_to_look_up(conn, now, limit=1))
-    except LedgerUnavailableError as error:
+    except (LedgerUnavailableError, SettingsError) as error:
         return dg.SkipReason(str(error))
     requests = []
     if (

@@ -14,6 +14,7 @@ from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.from_clevertap.contact_rows import ROW_SCHEMA, ContactBatch
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
+from ct_pipeline.stages.egresses import load_egresses
 from ct_pipeline.stages.intake import normalize_new_pulls
 from ct_pipeline.stages.judge import judge_addresses
 from ct_pipeline.stages.verify import verify_lanes
@@ -31,7 +32,8 @@ AUDIENCE = "checks"
 class CheckedAddress:
     """One address as it was given, its verdict, and what DNS said of its domain (None: it has none).
 
-    ``left_because`` says why it was not asked although it is due, such as another run's work on the same lane.
+    ``left_because`` says why it was not asked although it is due, such as another run's work on the same lane, or
+    another machine's egress.
     """
 
     given: str
@@ -50,7 +52,13 @@ def check_addresses(settings: Settings, given: list[str]) -> list[CheckedAddress
     normalize_new_pulls(settings, pull_id=pull_id)
     look_up_domains(settings, pull_id=pull_id)
     summaries = verify_lanes(settings, lane_keys(load_providers()), pull_id=pull_id)
-    held = {summary.lane: "; ".join(summary.stopped_because) for summary in summaries if not summary.session_count}
+    egresses = load_egresses(settings)
+    held = {
+        summary.lane: "; ".join(summary.stopped_because)
+        + (": try again in a moment" if egresses.works(summary.lane) else "")
+        for summary in summaries
+        if summary.stopped_because and not summary.session_count
+    }
     normalized = [normalize_one(raw) for raw in given]
     verdicts = {v.address: v for v in judge_addresses(settings, [n.address for n in normalized])}
     with open_ledger(settings) as conn:

@@ -30,6 +30,7 @@ from ct_pipeline.verification.site_memory import SiteMemory
 from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
+from ct_pipeline.vocabulary import Reason
 
 UNASKED_BATCH = 10_000  # addresses whose turn is settled without asking take no memory for long
 LOOK_AGAIN_SECONDS = 0.2  # whether a site at work has handed out all of its batch
@@ -92,15 +93,17 @@ class LaneRun:
         self._after_site = ""
         self._has_found = False  # in this sweep
         self._is_swept = False
+        self._is_cut_off = False  # our own proxy or source address failed: the rest of the lane would fare no better
 
     async def run(self, confirm: Callable[[], Awaitable[bool]]) -> None:
         """Work until nothing is due that could be asked now, or the lane is another's. ``confirm`` says whose it is."""
         try:
             while self._tenure.is_sure() or await confirm():
-                await self._hand_out()
+                if not self._is_cut_off:
+                    await self._hand_out()
                 if self._tasks():
                     await self._wait()
-                elif self._has_found:
+                elif self._has_found and not self._is_cut_off:
                     self._after_site, self._has_found, self._is_swept = "", False, False
                 else:
                     break
@@ -114,7 +117,7 @@ class LaneRun:
             if site.wants_more and self._room > 0:
                 await self._hand_out_more_of(name, site)
         # Not for every address that is done: a question to the ledger costs the same for one and for hundreds.
-        while not self._is_swept and self._room >= self._tools.addresses_at_once // 2:
+        while not self._is_swept and self._room >= self._batch_size:
             portion = await self._ask_for(self._batch_size, after_site=self._after_site)
             self._is_swept = not portion.is_cut_off
             self._after_site = portion.last_site
@@ -196,8 +199,16 @@ class LaneRun:
         summary.asked_count += run.reasons.total()
         summary.session_count += run.session_count
         summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
-        if run.stopped_because is not None:
+        if run.stopped_because is None:
+            return
+        if run.stopped_because.reason is Reason.EGRESS_TROUBLE:
+            self._is_cut_off = True
+            summary.stopped_because.append(
+                f"egress {self._around.egress.name} cannot connect, see `ct-pipeline doctor`"
+            )
+        else:
             summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
+        summary.stopped_because[:] = dict.fromkeys(summary.stopped_because)
 
     # -- waiting and ending ---
 

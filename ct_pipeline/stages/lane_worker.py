@@ -12,6 +12,7 @@ import psycopg
 
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.egresses import Egresses
 from ct_pipeline.stages.id_reserve import IdReserve
 from ct_pipeline.stages.lane_run import LaneRun, LaneTools
 from ct_pipeline.stages.lane_tenure import LaneTenure
@@ -23,7 +24,7 @@ from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.outage import Outage
 from ct_pipeline.storage.probes import ObservationWriter, next_ids
 from ct_pipeline.verification.connection import Timeouts
-from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
+from ct_pipeline.verification.egress import Egress
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.planner import Limits
@@ -45,8 +46,11 @@ class LaneWorkers:
     away, since what is learnt could not be kept.
     """
 
-    def __init__(self, settings: Settings, on_commit: Callable[[int], None], pull_id: int | None) -> None:
+    def __init__(
+        self, settings: Settings, egresses: Egresses, on_commit: Callable[[int], None], pull_id: int | None
+    ) -> None:
         self._settings = settings
+        self._egresses = egresses
         self._pull_id = pull_id
         self._on_commit = on_commit
         self._url = resolve_database_url(settings)
@@ -111,7 +115,8 @@ class LaneWorkers:
             if not await patiently(self._outage, tenure.begin):
                 summary.stopped_because.append("another run works on this lane")
                 return summary
-            run = LaneRun(lane, tools, self._surroundings(tenure), tenure, summary)
+            around = self._surroundings(self._egresses.of_lane(lane), tenure)
+            run = LaneRun(lane, tools, around, tenure, summary)
             await run.run(confirm=lambda: patiently(self._outage, tenure.confirm))
             if tenure.is_lost:
                 summary.stopped_because.append("another run has taken this lane over")
@@ -132,10 +137,10 @@ class LaneWorkers:
             pull_id=self._pull_id,
         )
 
-    def _surroundings(self, tenure: LaneTenure) -> Surroundings:
+    def _surroundings(self, egress: Egress, tenure: LaneTenure) -> Surroundings:
         settings = self._settings
         return Surroundings(
-            egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
+            egress=egress,
             port=settings.smtp_port,
             timeouts=Timeouts(
                 settings.connect_timeout_seconds,

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
+from ct_pipeline.stages.egresses import Egresses, load_egresses
+from ct_pipeline.stages.helo_names import refuse_unfit_helo_names
 from ct_pipeline.stages.lane_worker import LaneWorkers
-from ct_pipeline.storage.due import ask_after_all, lanes_due
+from ct_pipeline.storage.due import ask_after_all, due_counts, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.verification.lane_summary import LaneSummary
 
@@ -32,7 +34,8 @@ def verify_lanes_iter(
     on_commit: Callable[[int], None] = lambda _count: None,
     pull_id: int | None = None,
 ) -> Generator[LaneSummary, None, None]:
-    """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
+    """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network,
+    then those of egresses that are not ours.
 
     Domain facts that are missing or have expired are looked up first. With ``CT_PROBE_FORBIDDEN``, addresses that an
     earlier run without it left out are asked after all. The asyncio loop runs in the calling thread while the caller
@@ -44,8 +47,11 @@ def verify_lanes_iter(
         pull_id: ask only addresses of this pull.
 
     Raises:
+        SettingsError: the egresses do not fit, or the HELO name of one that is needed is not borne out by DNS.
+        NameServersUnavailableError: DNS does not say whether it is.
         LedgerUnavailableError: the database cannot be reached, or went away.
     """
+    egresses = load_egresses(settings)
     with open_ledger(settings) as conn:
         if settings.probe_forbidden:
             ask_after_all(conn, datetime.now(UTC), pull_id)
@@ -53,11 +59,13 @@ def verify_lanes_iter(
     for lane in lanes:
         if lane not in busy:
             yield LaneSummary(lane)
-    mine = [lane for lane in lanes if lane in busy]
+    yield from _left_to_others(settings, egresses, [lane for lane in lanes if lane in busy])
+    mine = [lane for lane in lanes if lane in busy and egresses.works(lane)]
     if not mine:
         return
+    refuse_unfit_helo_names(settings, egresses, mine)
     look_up_domains(settings, pull_id=pull_id)
-    workers = LaneWorkers(settings, on_commit, pull_id)
+    workers = LaneWorkers(settings, egresses, on_commit, pull_id)
     with asyncio.Runner() as runner:
         try:
             runner.run(workers.start(mine))
@@ -65,3 +73,16 @@ def verify_lanes_iter(
                 yield summary
         finally:
             runner.run(workers.stop())
+
+
+def _left_to_others(settings: Settings, egresses: Egresses, busy: Sequence[str]) -> Generator[LaneSummary, None, None]:
+    """The summaries of lanes whose egress another machine works."""
+    others = [lane for lane in busy if not egresses.works(lane)]
+    if not others:
+        return
+    with open_ledger(settings) as conn:
+        counts = due_counts(conn, datetime.now(UTC))
+    for lane in others:
+        left = sum(row.due_now_count + row.due_later_count for row in counts if row.lane == lane)
+        why = f"belongs to egress {egresses.of_lane(lane).name}"
+        yield LaneSummary(lane, due_count=left, stopped_because=[why])

@@ -96,14 +96,15 @@ class Bookkeeper:
         """Nothing more is asked of the hosts of ``domain`` in this run: ``closing``, about them or about us, says why.
 
         Addresses that were not asked because we are unwelcome keep their attempts, and are due when the breaker lets
-        the next trial through. A host that could not be reached counts as an attempt, or a dead one would be tried for
-        ever.
+        the next trial through; so do those that our own way out has failed. A host that could not be reached counts as
+        an attempt, or a dead one would be tried for ever.
         """
+        was_asked = closing.reading.reason is not Reason.EGRESS_TROUBLE
         for due in domain.take_waiting():
             if closing.until_at is not None:
                 self._add_turn(Turn(due.address_id, closing.until_at, due.attempt_count, closing.probe_id))
             else:
-                self._write_turn(due, closing.reading, closing.probe_id, now)
+                self._write_turn(due, closing.reading, closing.probe_id, now, was_asked=was_asked)
         self._release_held(domain, closing.reading, now)
 
     def distrust(self, addresses: Iterable[DueAddress], reading: Reading, probe_id: int, now: datetime) -> None:

@@ -3,15 +3,18 @@ transport, because aiosmtplib gives a stray line to the next command."""
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+
+from pydantic import SecretStr
 
 from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.opening import NotOpened, open_session
+from ct_pipeline.verification.outbound import EgressTroubleError, connect_socket
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.reply_parser import NotSmtpError, clean_text, no_reply
 from ct_pipeline.verification.reply_stream import ReplyStream
@@ -36,9 +39,13 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no session came about: the host's reply, or the record of its silence."""
+    """Why no session came about: the host's reply, or the record of its silence.
+
+    ``is_ours``: our own way out failed, which says nothing of the host.
+    """
 
     reply: Reply
+    is_ours: bool = False
 
 
 class Connection:
@@ -174,16 +181,21 @@ async def open_connection(
     timeouts: Timeouts,
     source_address: str | None = None,
     *,
+    proxy: SecretStr | None = None,
     use_tls: bool = True,
 ) -> Connection | Refusal:
     """A session with ``host`` at ``address``, or why there is none. Never raises for anything the host does.
 
+    It is dialled from ``source_address`` or through ``proxy``, as an :class:`~ct_pipeline.verification.egress.Egress`
+    says.
+
     TLS is opportunistic: a host whose STARTTLS fails is talked to in the clear, on a fresh connection. Certificates are
     not checked: an expired one says nothing of a mailbox, and nothing confidential is sent.
     """
-    outcome = await _attempt(address, port, host, helo_name, timeouts, source_address, use_tls=use_tls)
+    dial = partial(connect_socket, address, port, timeouts.connect, source_address, proxy)
+    outcome = await _attempt(dial, host, helo_name, timeouts, use_tls=use_tls)
     if isinstance(outcome, _TlsFailed):
-        outcome = await _attempt(address, port, host, helo_name, timeouts, source_address, use_tls=False)
+        outcome = await _attempt(dial, host, helo_name, timeouts, use_tls=False)
         if isinstance(outcome, Connection):
             outcome.tls_failed = True
     return outcome if not isinstance(outcome, _TlsFailed) else Refusal(outcome.reply)
@@ -195,10 +207,13 @@ class _TlsFailed:
 
 
 async def _attempt(
-    address: str, port: int, host: str, helo_name: str, timeouts: Timeouts, source_address: str | None, *, use_tls: bool
+    dial: Callable[[], Awaitable[socket.socket]], host: str, helo_name: str, timeouts: Timeouts, *, use_tls: bool
 ) -> Connection | Refusal | _TlsFailed:
     try:
-        connected = await _connect(address, port, source_address, timeouts.connect)
+        # A socket of our own: aiosmtplib has one timeout for connecting and the greeting, which deserves a longer one.
+        connected = await dial()
+    except EgressTroubleError as trouble:
+        return Refusal(no_reply(Stage.CONNECT, clean_text(str(trouble))), is_ours=True)
     except OSError as error:  # a TimeoutError is one
         return Refusal(_why_not_connected(error))
     opened = await open_session(
@@ -212,23 +227,6 @@ async def _attempt(
     if isinstance(opened, NotOpened):
         return _TlsFailed(opened.reply) if opened.is_about_tls else Refusal(opened.reply)
     return Connection(opened.transport, opened.capabilities, is_tls=opened.is_tls, tls_failed=False)
-
-
-async def _connect(address: str, port: int, source_address: str | None, seconds: float) -> socket.socket:
-    """A connected socket: aiosmtplib has one timeout for this and the greeting, which deserves a longer one."""
-    is_ipv6 = ipaddress.ip_address(address).version == 6
-    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        connected.setblocking(False)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if source_address:
-            connected.bind((source_address, 0))
-        async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_connect(connected, (address, port))
-    except BaseException:
-        connected.close()
-        raise
-    return connected
 
 
 def _why_not_connected(error: OSError) -> Reply:

@@ -49,15 +49,24 @@ class Dialer:
             dial_count += 1
             use_tls = address not in self._tls_is_broken
             outcome = await open_connection(
-                address, around.port, host, around.egress.envelope.helo_name, around.timeouts, use_tls=use_tls
+                address,
+                around.port,
+                host,
+                around.egress.envelope.helo_name,
+                around.timeouts,
+                around.egress.source_address,
+                proxy=around.egress.proxy,
+                use_tls=use_tls,
             )
             attempt = Attempt(host, address, started_at, outcome)
             if isinstance(outcome, Connection):
                 if outcome.tls_failed:
                     self._tls_is_broken.add(address)
                 return attempt
-            self._unreachable[address] = outcome.reply
             note(attempt)
+            if outcome.is_ours:
+                break  # nothing is learnt of the host, and no other one would fare better
+            self._unreachable[address] = outcome.reply
         return None
 
     def forgive(self, group: HostGroup) -> None:

@@ -75,6 +75,7 @@ class Dialogue:
     is_cautious: bool = False
     window_limit: int = 1
     window: int = FIRST_WINDOW
+    may_change_sender: bool = False  # a host that refuses our sender is asked again with another one
 
     refusal: Answer | None = None  # why the host will not be asked on: a refused MAIL, a block, silence
     loss: Answer | None = None  # how a session ended that did not end with QUIT and 221
@@ -341,6 +342,12 @@ class Dialogue:
             return
         reply = as_reply(Stage.RCPT, raw.code, raw.lines)
         reading = self.read(reply)
+        if reading.reason is Reason.SENDER_REFUSED and self.may_change_sender:
+            self._proof.hear(raw)  # not an answer: the same question goes to the other sender
+            self.refusal = self.refusal or self._about_session(reply, now, question)
+            self._returned.append(question)
+            self._is_leaving = True
+            return
         if self._wants_it_again(command, raw, reading):
             self._proof.hear(raw)
             self._returned.append(question)
@@ -386,8 +393,9 @@ class Dialogue:
         self.source.receive(question, reading)
         return answer
 
-    def _about_session(self, reply: Reply, now: datetime) -> Answer:
-        asked = next((c.question for c in (*self._outstanding, *self._planned) if c.question is not None), None)
+    def _about_session(self, reply: Reply, now: datetime, asked: Question | None = None) -> Answer:
+        if asked is None:
+            asked = next((c.question for c in (*self._outstanding, *self._planned) if c.question is not None), None)
         question = Question(ProbeKind.SESSION, asked.domain if asked else "", "")
         return Answer(question, reply, self.read(reply), self._asked_at or now, now)
 

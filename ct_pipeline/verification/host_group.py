@@ -42,6 +42,8 @@ class HostGroup:
         self.recipients_per_transaction = 50
         self.window = FIRST_WINDOW
         self.session_addresses = 1000  # fewer once the hosts have ended a session by themselves
+        self.uses_other_sender = False  # the egress's other MAIL FROM, because the hosts refused the first
+        self.may_change_sender = True  # not yet changed in this run
         self._ready = deque(domain for domain in self.domains if domain.open_count)
         self._shared: dict[str, DomainQuestions] = {}
         self._for_own_session: dict[str, DomainQuestions] = {}
@@ -81,6 +83,12 @@ class HostGroup:
             else:
                 return domain
         return None
+
+    def change_sender(self) -> None:
+        """The hosts refused our sender: sessions from now on have the egress's other one, for the rest of the run."""
+        if self.may_change_sender:
+            self.may_change_sender = False
+            self.uses_other_sender = not self.uses_other_sender
 
     def set_aside(self, domain: DomainQuestions) -> None:
         """The next question of ``domain`` needs a session of its own."""

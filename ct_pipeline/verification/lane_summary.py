@@ -16,6 +16,6 @@ class LaneSummary:
     session_count: int = 0
     due_count: int = 0  # still due in this lane, now or later
     catch_all_domain_count: int = 0
-    stopped_because: list[str] = field(default_factory=list)  # one line a site that we were not welcome at
+    stopped_because: list[str] = field(default_factory=list)  # a line a site that turned us away, or why all are left
     reasons: Counter[Reason] = field(default_factory=Counter)
     seconds: float = 0.0

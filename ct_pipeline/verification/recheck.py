@@ -34,6 +34,8 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
     Reason.OUT_OF_STEP: (10 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR),
     Reason.TOO_MANY_RECIPIENTS: (MINUTE,) * 6 + (10 * MINUTE, HOUR),
     Reason.NOT_ASKED_YET: (MINUTE, 10 * MINUTE, HOUR, 4 * HOUR),
+    # our own way out: the host has not even been asked
+    Reason.EGRESS_TROUBLE: (10 * MINUTE,),
     # they have noticed us: come back rarely, and not for long
     Reason.RATE_LIMITED: (30 * MINUTE, 2 * HOUR, 8 * HOUR, 24 * HOUR),
     Reason.RECIPIENT_RATE_LIMITED: (HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR),
@@ -46,6 +48,9 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
     # the mailbox exists; people do tidy up
     Reason.MAILBOX_FULL: (DAY, 3 * DAY, 7 * DAY),
 }
+
+# Nobody is given up for a fault of ours: the last delay is used again and again.
+_NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})
 
 # A host that asks to come back sooner than we would ask a host that has turned us away is obeyed only upward.
 _HINT_ONLY_LENGTHENS = frozenset({Reason.PROBER_BLOCKED, Reason.SENDER_REFUSED, Reason.POLICY_REFUSED})
@@ -111,6 +116,8 @@ def next_attempt(reading: Reading, attempt_count: int, now: datetime, seed: int)
     """
     delays = _delays(reading)
     attempt = max(attempt_count, 1)
+    if reading.reason in _NEVER_GIVEN_UP:
+        attempt = min(attempt, len(delays))
     if attempt > len(delays):
         return None
     delay = delays[attempt - 1]

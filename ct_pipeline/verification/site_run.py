@@ -158,10 +158,11 @@ class SiteRun:
         session_id = self.notebook.new_session_id()
         source = SessionQuestions(group, self._may_go_on)
         pace = self.gate.pace
+        egress = self.around.egress
         dialogue = Dialogue(
             source=source,
             read=self._read,
-            envelope=self.around.egress.envelope,
+            envelope=egress.envelope_with(other_sender=group.uses_other_sender),
             capabilities=connection.capabilities,
             session_addresses=self._state.session_addresses(group),
             session_seconds=self.around.timeouts.session,
@@ -169,6 +170,7 @@ class SiteRun:
             is_cautious=group.is_cautious,
             window_limit=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
             window=group.window,
+            may_change_sender=egress.has_other_sender and group.may_change_sender,
         )
 
         def keep_proven() -> None:
@@ -193,7 +195,7 @@ class SiteRun:
         return self._may_ask() and not self.gate.pace.is_open(self.around.clock())
 
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
-        envelope = self.around.egress.envelope
+        envelope = dialogue.envelope if dialogue else self.around.egress.envelope
         self.session_count += 1
         self.rcpt_count += dialogue.rcpt_count if dialogue else 0
         self.notebook.page.sessions.append(

@@ -42,6 +42,7 @@ class SiteState:
         self._groups = deque(plan.groups)  # those that may still need a session
         for group in plan.groups:
             group.is_cautious = pace.memory.is_cautious
+            group.uses_other_sender = pace.memory.prefers_other_sender
 
     @property
     def waiting_count(self) -> int:
@@ -86,6 +87,12 @@ class SiteState:
         if dialogue.is_out_of_step:
             self._distrust(group, dialogue.voided, session_id, now)
             trouble = self._about_host(group, _OUT_OF_STEP, now)
+        if refusal is not None and dialogue.may_change_sender and refusal.reading.reason is Reason.SENDER_REFUSED:
+            self.books.note_probe(session_id, self._as_word_of_host(group, refusal, now))
+            group.change_sender()
+            return False
+        if dialogue.is_fruitful:
+            self.pace.learn(now, prefers_other_sender=group.uses_other_sender)
         if refusal is not None and _is_final(refusal):
             self._close(group, refusal, session_id, now)
             return True
@@ -168,17 +175,19 @@ class SiteState:
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
         """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
         is_unwelcome = refusal.reading.reason in STOP_REASONS
+        is_cut_off = refusal.reading.reason is Reason.EGRESS_TROUBLE  # our own way out is the same to every host
         until_at = None
         if is_unwelcome:
             if self.stopped_because is None:
                 self.pace.unwelcome(refusal.reading, refusal.reply, now)
-            self.stopped_because = refusal.reading
             until_at = self.pace.breaker.until_at if self.pace.breaker else None
-        if group.closing is not None and not is_unwelcome:
+        if is_unwelcome or is_cut_off:
+            self.stopped_because = refusal.reading
+        elif group.closing is not None:
             return
-        verdict = self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
+        verdict = self._as_word_of_host(group, refusal, now)
         closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict), until_at)
-        for closed in self.plan.groups if is_unwelcome else (group,):
+        for closed in self.plan.groups if is_unwelcome or is_cut_off else (group,):
             if closed.closing is None:
                 closed.closing = closing
                 self._postpone(closed, closing, now)
@@ -186,6 +195,9 @@ class SiteState:
     def _postpone(self, group: HostGroup, closing: Closing, now: datetime) -> None:
         for domain in group.domains:
             self.books.postpone(domain, closing, now)
+
+    def _as_word_of_host(self, group: HostGroup, refusal: Answer, now: datetime) -> Answer:
+        return self._about_host(group, refusal.reply, now, refusal.question.domain, refusal.asked_at)
 
     def _about_host(
         self, group: HostGroup, reply: Reply, now: datetime, domain: str = "", asked_at: datetime | None = None

@@ -65,7 +65,9 @@ PURE_BUT_FOR = {
     "verification": {
         "connection.py",
         "opening.py",
+        "outbound.py",
         "reply_stream.py",
+        "site_gate.py",
         "site_run.py",
         "surroundings.py",
     },  # converse, in time
@@ -74,7 +76,7 @@ PURE_BUT_FOR = {
 }
 IMPURE = {
     *("asyncio", "socket", "ssl", "select", "selectors", "threading", "multiprocessing", "subprocess", "signal"),
-    *("time", "http", "urllib.request", "httpx", "aiosmtplib", "smtplib", "psycopg", "sqlalchemy"),
+    *("time", "http", "urllib.request", "httpx", "aiosmtplib", "smtplib", "python_socks", "psycopg", "sqlalchemy"),
     *("dns.asyncresolver", "dns.resolver", "dns.query", "dns.asyncquery"),
 }
 CLOCK_READINGS = {"now", "utcnow", "today"}

@@ -219,3 +219,26 @@ def test_file_and_out_belong_together(cli: CommandLine, arguments: list[str], co
     result = cli("verify", *arguments)
     assert result.exit_code == 2
     assert complaint in result.stderr
+
+
+def test_lanes_of_another_machines_egress_are_left_to_it(cli: CommandLine, contacts: Path, tmp_path: Path) -> None:
+    lane = lane_of("shop.test", load_providers())
+    (tmp_path / "egresses.toml").write_text(
+        f'[[egress]]\nname = "paris"\nlanes = ["{lane}"]\n[[egress]]\nname = "delhi"\n'
+    )
+    file, out = str(tmp_path / "egresses.toml"), tmp_path / "out.csv"
+    result = cli("verify", contacts, "-o", out, CT_EGRESS_FILE=file, CT_OWN_EGRESSES="delhi")
+    assert result.exit_code == 0, result.output
+    assert f"Left for now, belongs to egress paris: {lane}" in result.stdout
+    assert statuses(out) == TRUTH | {"ann@shop.test": "unknown", "nobody@shop.test": "unknown"}
+    cli("verify", contacts, "-o", out, CT_EGRESS_FILE=file, CT_OWN_EGRESSES="paris")
+    assert statuses(out) == TRUTH
+
+
+def test_nobody_is_asked_under_a_name_that_does_not_resolve(cli: CommandLine, contacts: Path, tmp_path: Path) -> None:
+    before = len(cli.asked())
+    result = cli("verify", contacts, "-o", tmp_path / "out.csv", CT_HELO_NAME="gone.test")
+    assert result.exit_code == 1
+    assert "CT_HELO_NAME: gone.test does not resolve: DNS knows no such name. Add an A record" in result.stderr
+    assert len(cli.asked()) == before
+    assert not (tmp_path / "out.csv").exists()

@@ -52,6 +52,9 @@ class Asker:
         self.out: set[str] = set()
         self.answered: set[str] = set()
 
+    def may_ask(self) -> bool:
+        return True
+
     def next_question(self) -> Question | None:
         if not self._waiting:
             return None
@@ -90,9 +93,10 @@ class Session:
             session_addresses=small_number(addresses, 50),
             recipients_per_transaction=small_number(recipients, 50),
             is_cautious=bool(cautious),
+            window_limit=8,
         )
         self.now = START
-        self.command = b""
+        self.commands: deque[bytes] = deque()  # whose replies are awaited
         self.code_for: dict[str, int] = {}  # what the host said to each address
         self.proven: dict[str, Answer] = {}
 
@@ -109,12 +113,12 @@ class Session:
         assert self.proven.keys() <= self.asker.answered, "an answer that was withdrawn stands"
 
     def ask(self) -> None:
-        if self.dialogue.is_outstanding:
+        if self.dialogue.outstanding_count:
             return
-        command = self.dialogue.next_command(self.now)
-        if command is not None:
+        group = self.dialogue.next_commands(self.now).splitlines(keepends=True)
+        for command in group:
             assert COMMAND.fullmatch(command), command
-            self.command = command
+        self.commands = deque(group)
 
     def happen(self, event: bytes) -> bool:
         """Let ``event`` take place; False when nothing more can."""
@@ -141,18 +145,18 @@ class Session:
             self.dialogue.break_off()
             return
         for reply in replies:
-            if not self.dialogue.is_outstanding and not self.dialogue.is_closing:
+            if not self.dialogue.outstanding_count and not self.dialogue.is_closing:
                 self.dialogue.break_off()
             if self.dialogue.is_over:
                 return
-            if self.command.startswith(b"RCPT TO:<"):
-                self.code_for[self.command[9:-3].decode()] = reply.code
-            self.command = b""
+            command = self.commands.popleft() if self.commands else b""
+            if command.startswith(b"RCPT TO:<"):
+                self.code_for[command[9:-3].decode()] = reply.code
             self.dialogue.receive(reply, self.now)
             self.note_proven()
 
     def polite(self) -> RawReply:
-        verb = self.command[:4]
+        verb = self.commands[0][:4] if self.commands else b""
         return self.ehlo_reply if verb == b"EHLO" else next(parsed(POLITE.get(verb, b"250 2.0.0 Ok")))
 
     def note_proven(self) -> None:

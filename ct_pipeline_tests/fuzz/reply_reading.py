@@ -62,7 +62,7 @@ async def read_all(stream: ReplyStream) -> Heard:
     replies: list[RawReply] = []
     while True:
         try:
-            replies.append(await stream.next_reply())
+            replies += await stream.next_replies()
         except NotSmtpError:
             return replies, True
         except ConnectionError:

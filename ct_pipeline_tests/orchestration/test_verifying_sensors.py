@@ -53,6 +53,22 @@ def test_a_lane_that_a_run_works_on_is_not_asked_for(settings: Settings, instanc
     assert [request.tags for request in decision.run_requests or ()] == [lane_range_tags("small-05", "small-05")]
 
 
+def test_lanes_of_another_machines_egress_are_not_asked_for(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _due_in(settings, {"a.test": "google", "c.test": "yahoo"})
+    path = settings.state_dir / "egresses.toml"
+    path.write_text('[[egress]]\nname = "paris"\nlanes = ["google"]\n[[egress]]\nname = "delhi"\n')
+    monkeypatch.setenv("CT_EGRESS_FILE", str(path))
+    monkeypatch.setenv("CT_OWN_EGRESSES", "delhi")
+    decision = asked(recheck, instance)
+    assert [request.tags for request in decision.run_requests or ()] == [lane_range_tags("yahoo", "yahoo")]
+    monkeypatch.setenv("CT_OWN_EGRESSES", "london")
+    refusal = decide(recheck, instance)
+    assert isinstance(refusal, dg.SkipReason)
+    assert "CT_OWN_EGRESSES names london" in str(refusal.skip_message)
+
+
 def test_lanes_that_a_run_has_finished_are_free_again(settings: Settings, instance: dg.DagsterInstance) -> None:
     result = JobRuns(instance).verify(("google", "google"))
     run = instance.get_run_by_id(result.run_id)

@@ -1,4 +1,4 @@
-"""NSD, a real authoritative name server, with the zone ``test`` that leads to the mail servers."""
+"""NSD, a real authoritative name server: the zone ``test`` leads to the mail servers, a reverse zone to the prober."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +23,9 @@ remote-control:
 zone:
     name: "test"
     zonefile: "test.zone"
+zone:
+    name: "127.in-addr.arpa"
+    zonefile: "reverse.zone"
 """
 
 # Beside the mail servers' domains: the prober's own name, and domains that take no mail.
@@ -37,6 +40,13 @@ prober   MX    10 prober
 null-mx  MX    0 .
 no-mail  TXT   "a domain without mail"
 """
+REVERSE_ZONE = """\
+$ORIGIN 127.in-addr.arpa.
+$TTL 3600
+@        SOA   ns.test. hostmaster.test. 1 3600 600 604800 300
+@        NS    ns.test.
+1.0.0    PTR   prober.test.
+"""
 
 
 @contextlib.contextmanager
@@ -47,6 +57,7 @@ def running_nsd(folder: Path, address: str, port: int, mail_hosts: Mapping[str, 
         name = domain.removesuffix(".test")
         zone += f"{name} MX 10 mx.{name}\nmx.{name} A {host_address}\n"
     (folder / "test.zone").write_text(zone)
+    (folder / "reverse.zone").write_text(REVERSE_ZONE)
     configuration = folder / "nsd.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, address=address, port=port))
     with running(

@@ -23,6 +23,7 @@ from ct_pipeline.verification.surroundings import Surroundings
 
 READER = ReplyReader.load()
 PATIENCE = Timeouts(connect=2.0, reply=2.0)
+EGRESS = Egress("default", Envelope("prober.test", "probe@prober.test"))
 
 
 def notebook() -> Notebook:
@@ -54,13 +55,14 @@ def site_run(
     further_groups: tuple[HostGroup, ...] = (),
     limits: SiteLimits | None = None,
     pace: SitePace | None = None,
+    egress: Egress = EGRESS,
 ) -> SiteRun:
     """A run with one site, not begun; the mail hosts of ``domains`` have ``addresses``, in this order of preference."""
     groups = (group(*domains, addresses=addresses), *further_groups)
     limits = limits or SiteLimits(connections, session_addresses, 20, 6000, 10_000)
     plan = SitePlan("host.test", "small-00", "", limits, groups)
     around = Surroundings(
-        egress=Egress("default", Envelope("prober.test", "probe@prober.test")),
+        egress=egress,
         port=port,
         timeouts=timeouts,
         slots=slots or asyncio.Semaphore(50),
