@@ -19,6 +19,7 @@ with instrumented(__name__):
     )
     from ct_pipeline.verification.reply_stream import ReplyStream
 
+MAX_EXPECTED = 1_000_000  # it stops listening after a surplus reply, and this target asks nothing
 Heard = tuple[list[RawReply], bool]  # the replies, and whether what follows is no SMTP
 
 
@@ -49,6 +50,7 @@ def parsed(segments: Iterable[bytes]) -> Heard:
 
 async def streamed(segments: Iterable[bytes]) -> Heard:
     stream = ReplyStream()
+    stream.expect(MAX_EXPECTED)
     reading = asyncio.create_task(read_all(stream))
     await asyncio.sleep(0)
     for segment in segments:
