@@ -15,15 +15,18 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.stages.id_reserve import IdReserve
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.stages.ledger_patience import patiently
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.costs import dns_costs
 from ct_pipeline.storage.database import resolve_database_url
 from ct_pipeline.storage.domain_facts import domain_facts
-from ct_pipeline.storage.due import due_addresses, due_counts
+from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.outage import Outage
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
+from ct_pipeline.verification.lane_costs import LaneCosts
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
@@ -58,6 +61,7 @@ class LaneWorkers:
         self._exits = contextlib.ExitStack()
         self._lanes: set[asyncio.Task[LaneSummary]] = set()
         self._commit_lock = asyncio.Lock()
+        self._costs = LaneCosts()
 
     async def start(self, lanes: list[str]) -> None:
         """Open the ledger and begin with every lane."""
@@ -115,7 +119,7 @@ class LaneWorkers:
                 pass
             if tenure.is_lost:
                 summary.stopped_because.append("another run has taken this lane over")
-            await self._count_what_is_left(lane, summary)
+            await self._tell_costs_and_what_is_left(summary)
         finally:
             await tenure.end()
         summary.seconds = time.monotonic() - started
@@ -170,9 +174,13 @@ class LaneWorkers:
             if run.stopped_because is not None:
                 summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
 
-    async def _count_what_is_left(self, lane: str, summary: LaneSummary) -> None:
-        rows = await self._ask_ledger(due_counts, datetime.now(UTC))
-        summary.due_count = sum(row.due_now_count + row.due_later_count for row in rows if row.lane == lane)
+    async def _tell_costs_and_what_is_left(self, summary: LaneSummary) -> None:
+        self._costs.tell(summary)
+        summary.waiting = await self._ask_ledger(due_backlog, summary.lane)
+        summary.due_count = sum(waiting.address_count for waiting in summary.waiting)
+        dns = await self._ask_ledger(dns_costs, summary.lane)
+        if summary.lane in dns:
+            summary.dns_query_count, summary.dns_address_count = dns[summary.lane]
 
     # -- commits ---
 
@@ -185,6 +193,7 @@ class LaneWorkers:
     async def _commit(self) -> None:
         async with self._commit_lock:
             page: Observations = self._notebook.tear_off()
+            self._costs.add(page)
             if page.row_count:
                 rows = page.sessions, page.probes, page.turns, page.catch_all_facts, page.site_memories
                 await asyncio.to_thread(self._writer.put, *rows)

@@ -8,11 +8,15 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
+import psycopg
+
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.lane_worker import LaneWorkers
+from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.site_memory import open_breakers
 from ct_pipeline.verification.lane_summary import LaneSummary
 
 
@@ -34,6 +38,7 @@ def verify_lanes_iter(
 ) -> Generator[LaneSummary, None, None]:
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network.
 
+    A lane is idle when nothing of it is due, or only at sites that have turned us away and may not be tried yet.
     Domain facts that are missing or have expired are looked up first. With ``CT_PROBE_FORBIDDEN``, addresses that an
     earlier run without it left out are asked after all. The asyncio loop runs in the calling thread while the caller
     waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits what is
@@ -50,9 +55,8 @@ def verify_lanes_iter(
         if settings.probe_forbidden:
             ask_after_all(conn, datetime.now(UTC), pull_id)
         busy = lanes_due(conn, datetime.now(UTC), pull_id)
-    for lane in lanes:
-        if lane not in busy:
-            yield LaneSummary(lane)
+        idle = _idle_lanes(conn, [lane for lane in lanes if lane not in busy], pull_id)
+    yield from idle
     mine = [lane for lane in lanes if lane in busy]
     if not mine:
         return
@@ -65,3 +69,16 @@ def verify_lanes_iter(
                 yield summary
         finally:
             runner.run(workers.stop())
+
+
+def _idle_lanes(conn: psycopg.Connection, lanes: Sequence[str], pull_id: int | None) -> list[LaneSummary]:
+    """Their summaries, with what waits in them; of one pull alone only what keeps its addresses waiting."""
+    idle = {lane: LaneSummary(lane) for lane in lanes}
+    for breaker in open_breakers(conn, datetime.now(UTC), pull_id):
+        if breaker.lane in idle and breaker.waiting_count:
+            idle[breaker.lane].stopped_because.append(f"{breaker.site}: {breaker.note.reason}")
+    for waiting in due_backlog(conn) if pull_id is None else ():
+        if waiting.lane in idle:
+            idle[waiting.lane].waiting.append(waiting)
+            idle[waiting.lane].due_count += waiting.address_count
+    return list(idle.values())
