@@ -1,13 +1,14 @@
 """What a verifier run tells of sites: tables, with nothing in them that could be an address."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from ct_pipeline.orchestration.metadata import table, without_addresses
 from ct_pipeline.storage.site_memory import OpenBreaker
 from ct_pipeline.verification.lane_summary import SiteNote, WaitingCount
+from ct_pipeline.verification.site_memory import BreakerNote
 from ct_pipeline.verification.unwelcome import what_to_do, why
 
 ROWS_TOLD = 100
@@ -85,9 +86,14 @@ def _site_row(site: SiteNote) -> tuple[str | int | float, ...]:
     rate = round(site.rcpt_count / site.seconds, 2) if site.seconds else 0.0
     temporary = round(site.temporary_reply_count / site.reply_count, 4) if site.reply_count else 0.0
     share = f"{site.connection_share:.0%}" if site.connection_share is not None else "-"
-    breaker = f"open until {_when(site.breaker.until_at)}" if site.breaker else "closed"
     name = without_addresses(site.site)
-    return name, site.egress, site.session_count, site.rcpt_count, rate, temporary, share, breaker
+    return name, site.egress, site.session_count, site.rcpt_count, rate, temporary, share, _breaker(site.breaker)
+
+
+def _breaker(note: BreakerNote | None) -> str:
+    if note is None:
+        return "closed"
+    return f"open until {_when(note.until_at)}" if note.until_at > datetime.now(UTC) else "trial due"
 
 
 def _when(at: datetime) -> str:
