@@ -113,7 +113,9 @@ def test_a_site_that_turned_us_away_is_left_alone_and_told(
     assert waiting.data["next at"] == f"{until_at:%Y-%m-%d %H:%M:%S} UTC"
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed, check.severity) == ("sites_welcome_us", False, dg.AssetCheckSeverity.WARN)
-    (row,) = check.metadata["sites"].value.records
+    sites = check.metadata["sites"]
+    assert isinstance(sites, dg.TableMetadataValue)
+    (row,) = sites.records
     assert (row.data["lane"], row.data["site"], row.data["still due"]) == (lane, "toys.test", 1)
     assert (row.data["why"], row.data["their words"]) == ("it blocks our address", "blocked, ask •••")
     with open_ledger(settings) as ledger:
