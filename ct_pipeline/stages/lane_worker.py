@@ -36,6 +36,7 @@ from ct_pipeline.verification.site_run import SiteRun
 from ct_pipeline.verification.surroundings import Surroundings
 
 HAND_OVER_EVERY_SECONDS = 0.1  # a killed run repeats its last second: proof, this and the writer's commit are quicker
+PAGE_ROWS_LIMIT = 100_000  # not handed over yet, because the writer's buffer is full
 DUE_BATCH = 10_000  # addresses of one lane held in memory at once
 
 P = ParamSpec("P")
@@ -138,9 +139,10 @@ class LaneWorkers:
             await _side_by_side(runs)
         finally:
             self._add_up(runs, summary)
+        was_held_up = not self._may_ask(tenure)
         await self._commit()
         await asyncio.to_thread(self._writer.flush)
-        if not tenure.is_sure():  # what was left for the doubt is still to be done
+        if was_held_up or not tenure.is_sure():  # what was left for that is still to be done
             return await patiently(self._outage, tenure.confirm)
         # Turns, not sessions: what got no turn is still due, and would be taken up again and again.
         return bool(plan.not_asked) or any(run.turn_count for run in runs)
@@ -162,8 +164,13 @@ class LaneWorkers:
             timeouts=Timeouts(settings.connect_timeout_seconds, settings.reply_timeout_seconds),
             slots=self._slots,
             read=self._reader.read,
-            may_ask=lambda: tenure.is_sure() and self._ids.has_plenty,
+            may_ask=partial(self._may_ask, tenure),
         )
+
+    def _may_ask(self, tenure: LaneTenure) -> bool:
+        """Whether a new question may be asked: the lane is ours, and there is room for what is not committed yet."""
+        is_room = self._notebook.page.row_count < PAGE_ROWS_LIMIT
+        return is_room and self._ids.has_plenty and tenure.is_sure()
 
     def _add_up(self, runs: list[SiteRun], summary: LaneSummary) -> None:
         for run in runs:

@@ -1,10 +1,13 @@
 """The two views for people and BI tools: what verifying costs each site, and what waits for what."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from ct_pipeline.storage.backlog import due_backlog
@@ -19,6 +22,7 @@ from ct_pipeline.vocabulary import MailService, Reason
 from ct_pipeline_tests.storage.records import DAY, HOUR, LANE, NOON, answered, facts, probe, session, take
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "ledger_views.md"
 MINUTE = timedelta(minutes=1)
 COSTS = "select * from ledger.site_costs order by site, egress"
 
@@ -112,3 +116,13 @@ def test_a_reader_of_the_database_finds_the_views_explained(conn: psycopg.Connec
     row = conn.execute("select obj_description(%s::regclass)", (f"ledger.{view}",)).fetchone()
     assert row is not None
     assert row[0]
+
+
+@pytest.mark.parametrize("view", ["site_costs", "due_backlog"])
+def test_the_reference_names_every_column(conn: psycopg.Connection, view: str) -> None:
+    page = REFERENCE.read_text(encoding="utf-8")
+    section = page[page.index(f"## `ledger.{view}`") :].partition("```sql")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
+    cursor = conn.execute(sql.SQL("select * from ledger.{}").format(sql.Identifier(view)))
+    assert sorted(named) == sorted(column.name for column in cursor.description or ())
