@@ -34,7 +34,8 @@ class DomainsSummary:
     """What a round of look-ups found: domains by mail service and by provider."""
 
     domain_count: int = 0
-    query_count: int = 0
+    query_count: int = 0  # DNS messages, repeats included
+    mx_query_count: int = 0  # of these, the ones that asked for MX
     services: Counter[str] = field(default_factory=Counter)
     providers: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -92,6 +93,7 @@ class _LookUp:
     async def _look_up(self, lookup: DomainLookup, domains: list[str]) -> None:
         async for facts in lookup.look_up_many(domains, datetime.now(UTC)):
             self.summary.domain_count += 1
+            self.summary.mx_query_count += facts.mx_query_count
             self.summary.services[facts.service] += 1
             self.summary.providers[facts.provider] += 1
             self._found.append(facts)

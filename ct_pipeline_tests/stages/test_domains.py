@@ -92,6 +92,7 @@ def test_two_calls_at_once_ask_for_each_domain_once(settings_for_tests: Settings
         summaries = list(threads.map(look_up_domains, [settings] * 2))
     assert server.asked == {(domain, "MX"): 1 for domain in DOMAINS}
     assert sorted(summary.domain_count for summary in summaries) == [0, len(DOMAINS)]
+    assert sum(summary.mx_query_count for summary in summaries) == len(DOMAINS)
     counts = conn.execute("select distinct dns_query_count, mx_query_count from ledger.domains").fetchall()
     assert counts == [(1, 1)]
 
