@@ -85,7 +85,10 @@ def _facts(found: "Status") -> Iterator[tuple[str, "str | Text"]]:
     if found.cost is not None and found.cost.session_count:
         from ct_pipeline.cli.verifying_status import cost_in_words
 
-        yield "cost to others", cost_in_words(found.cost)
+        label = "cost to others"
+        for text in cost_in_words(found.cost):
+            yield label, text
+            label = ""
     if found.unjudged_count:
         yield "unjudged", f"{counted(found.unjudged_count, 'address', 'addresses')} with new evidence"
     if found.project:

@@ -30,19 +30,18 @@ def verifying_tables(found: "Status") -> Iterator[Table]:
         yield _busiest(found.busiest_sites, found.cost.site_count)
 
 
-def cost_in_words(cost: "TotalCost") -> str:
-    """In one line, in all and per address of the lists that has an answer."""
+def cost_in_words(cost: "TotalCost") -> Iterator[str]:
+    """In all; and, where any has an answer, per address of the lists."""
     probes = cost.random_probe_count + cost.control_probe_count
-    texts = [
-        counted(cost.session_count, "session"),
-        f"{counted(cost.rcpt_count, 'RCPT')}, of them {probes:,} about names of ours",
-        counted(cost.dns_query_count, "DNS query", "DNS queries"),
-    ]
+    yield (
+        f"{counted(cost.session_count, 'session')}, {counted(cost.rcpt_count, 'RCPT')} ({probes:,} of them about names "
+        f"of ours), {counted(cost.dns_query_count, 'DNS query', 'DNS queries')}"
+    )
     if cost.address_count:
-        counts = (cost.session_count, cost.rcpt_count, cost.dns_query_count)
-        each = " · ".join(f"{count / cost.address_count:.2f}" for count in counts)
-        texts.append(f"per address {each}")
-    return "; ".join(texts)
+        sessions, rcpts, queries = (
+            count / cost.address_count for count in (cost.session_count, cost.rcpt_count, cost.dns_query_count)
+        )
+        yield f"per address {sessions:.2f} sessions, {rcpts:.2f} RCPTs, {queries:.2f} DNS queries"
 
 
 def _waiting(waiting: "list[WaitingCount]") -> Table:

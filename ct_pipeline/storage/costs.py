@@ -60,7 +60,7 @@ def busiest_sites(conn: psycopg.Connection, limit: int) -> list[SiteCost]:
     rows = conn.execute(
         """
         select site, egress, session_count, rcpt_count, address_count, connection_share, breaker_state
-        from ledger.site_costs order by session_count desc, lane, site, egress limit %s
+        from ledger.site_costs where session_count > 0 order by session_count desc, lane, site, egress limit %s
         """,
         (limit,),
     ).fetchall()

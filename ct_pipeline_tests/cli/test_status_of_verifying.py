@@ -38,7 +38,8 @@ def asked(settings: Settings) -> psycopg.Connection:
 def test_what_waits_and_what_it_cost(settings_for_tests: Settings) -> None:
     with asked(settings_for_tests):
         text = shown(status(settings_for_tests))
-    assert "1 session; 2 RCPTs, of them 1 about names of ours; 0 DNS queries; per address 1.00 · 2.00 · 0.00" in text
+    assert "cost to others  1 session, 2 RCPTs (1 of them about names of ours), 0 DNS queries" in text
+    assert "per address 1.00 sessions, 2.00 RCPTs, 0.00 DNS queries" in text
     (row,) = (line.split() for line in text.splitlines() if line.startswith(LANE))
     assert row == [LANE, "not_asked_yet", "3", "0", "0", "0", "now"]
     assert "turned us away" not in text
@@ -59,6 +60,8 @@ def test_who_turned_us_away_is_told_with_what_to_do(settings_for_tests: Settings
     assert "it blocks our address" in row
     assert "Client host blocked using a list" in row
     assert f"{until_at:%Y-%m-%d %H:%M} UTC" in row
+    assert "busiest sites" in text
+    assert text.count("empty0.test") == 1, "it was never spoken to"
     assert "and 2 more; all in ledger.site_costs" in text
     assert "1 behind a breaker" in text
     assert any(step.startswith("y.test turned us away. `ct-pipeline doctor` tells") for step in found.next_steps)
