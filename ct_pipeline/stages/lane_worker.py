@@ -16,7 +16,7 @@ from ct_pipeline.stages.id_reserve import IdReserve
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.stages.ledger_patience import patiently
 from ct_pipeline.storage.backlog import due_backlog
-from ct_pipeline.storage.costs import dns_costs
+from ct_pipeline.storage.costs import dns_cost
 from ct_pipeline.storage.database import resolve_database_url
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.due import due_addresses
@@ -185,9 +185,7 @@ class LaneWorkers:
         self._costs.tell(summary)
         summary.waiting = await self._ask_ledger(due_backlog, summary.lane)
         summary.due_count = sum(waiting.address_count for waiting in summary.waiting)
-        dns = await self._ask_ledger(dns_costs, summary.lane)
-        if summary.lane in dns:
-            summary.dns_query_count, summary.dns_address_count = dns[summary.lane]
+        summary.dns_query_count, summary.dns_address_count = await self._ask_ledger(dns_cost, summary.lane)
 
     # -- commits ---
 

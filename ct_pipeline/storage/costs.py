@@ -67,16 +67,17 @@ def busiest_sites(conn: psycopg.Connection, limit: int) -> list[SiteCost]:
     return [SiteCost(*row) for row in rows]
 
 
-def dns_costs(conn: psycopg.Connection, lane: str | None = None) -> dict[str, LaneDnsCost]:
-    """What the domains of ``lane``, or of each lane, have cost DNS."""
-    rows = conn.execute(
+def dns_cost(conn: psycopg.Connection, lane: str) -> LaneDnsCost:
+    """What the domains of ``lane`` have cost DNS."""
+    row = conn.execute(
         """
-        select lane, sum(dns_query_count)::bigint, sum(address_count)::bigint
+        select coalesce(sum(dns_query_count), 0)::bigint, coalesce(sum(address_count), 0)::bigint
         from ledger.domains cross join lateral (
             select count(*) as address_count from ledger.addresses where addresses.domain_id = domains.domain_id
         ) as known
-        where lane = coalesce(%s, lane) and lane <> '' group by lane
+        where lane = %s
         """,
         (lane,),
-    ).fetchall()
-    return {name: LaneDnsCost(*counts) for name, *counts in rows}
+    ).fetchone()
+    assert row is not None, "an aggregate always returns a row"
+    return LaneDnsCost(*row)

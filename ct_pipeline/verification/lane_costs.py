@@ -7,6 +7,7 @@ own counts keep everything.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ct_pipeline.verification.lane_summary import LaneSummary, SiteNote
 from ct_pipeline.verification.notebook import Observations
@@ -15,7 +16,7 @@ from ct_pipeline.verification.site_memory import SiteMemory
 
 SITES_TOLD = 20
 SITES_KEPT = 500  # of one lane; twice as many before the least active are dropped
-SESSIONS_REMEMBERED = 20_000  # a refused session is asked about for some time after its end
+SESSIONS_REMEMBERED = 20_000  # of those that have ended, and of those that have not: far more than are ever open
 
 
 @dataclass(slots=True)
@@ -36,6 +37,12 @@ class _Counts:
         self.control_probe_count += probe.kind is ProbeKind.CONTROL
         self.reply_count += probe.reply.code > 0
         self.temporary_reply_count += 400 <= probe.reply.code <= 499
+
+    def add_replies(self, others: "_Counts") -> None:
+        self.random_probe_count += others.random_probe_count
+        self.control_probe_count += others.control_probe_count
+        self.reply_count += others.reply_count
+        self.temporary_reply_count += others.temporary_reply_count
 
 
 @dataclass(slots=True)
@@ -82,7 +89,7 @@ class LaneCosts:
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
         self._sessions: dict[int, tuple[_Lane, _Site]] = {}
-        self._early: dict[int, list[Probe]] = {}  # of sessions that have not ended
+        self._early: dict[int, _Counts] = {}  # replies in sessions that have not ended
 
     def add(self, page: Observations) -> None:
         """Everything on this page, which follows the one before."""
@@ -111,21 +118,26 @@ class LaneCosts:
         lane.counts.add_session(session)
         site.add(session)
         self._sessions[session.session_id] = lane, site
-        if len(self._sessions) > SESSIONS_REMEMBERED:
-            del self._sessions[next(iter(self._sessions))]
-        for probe in self._early.pop(session.session_id, ()):
-            self._add_probe(probe)
+        _forget_the_oldest(self._sessions)
+        if (replies := self._early.pop(session.session_id, None)) is not None:
+            lane.counts.add_replies(replies)
+            site.counts.add_replies(replies)
 
     def _add_probe(self, probe: Probe) -> None:
-        where = self._sessions.get(probe.session_id)
-        if where is None:
-            self._early.setdefault(probe.session_id, []).append(probe)
-            return
-        for part in where:
-            part.counts.add_probe(probe)
+        if (where := self._sessions.get(probe.session_id)) is not None:
+            for part in where:
+                part.counts.add_probe(probe)
+        else:
+            self._early.setdefault(probe.session_id, _Counts()).add_probe(probe)
+            _forget_the_oldest(self._early)
 
     def _lane(self, name: str) -> _Lane:
         return self._lanes.setdefault(name, _Lane())
+
+
+def _forget_the_oldest(by_session: dict[int, Any]) -> None:
+    if len(by_session) > SESSIONS_REMEMBERED:
+        del by_session[next(iter(by_session))]
 
 
 def _note(name: str, egress: str, site: _Site) -> SiteNote:

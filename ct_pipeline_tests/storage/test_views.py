@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from ct_pipeline.storage.backlog import due_backlog
-from ct_pipeline.storage.costs import LaneDnsCost, SiteCost, TotalCost, busiest_sites, dns_costs, what_verifying_cost
+from ct_pipeline.storage.costs import LaneDnsCost, SiteCost, TotalCost, busiest_sites, dns_cost, what_verifying_cost
 from ct_pipeline.storage.domain_facts import keep_domain_facts
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.site_memory import keep_site_memories
@@ -87,9 +87,8 @@ def test_the_total_and_the_busiest(conn: psycopg.Connection) -> None:
     # gone.test was answered by DNS alone
     assert what_verifying_cost(conn) == TotalCost(3, 2, 3, 6, 2, 1, 9)
     assert busiest_sites(conn, 1) == [SiteCost("x.test", "default", 1, 2, 2, None, "closed")]
-    assert dns_costs(conn) == {LANE: LaneDnsCost(9, 5)}
-    assert dns_costs(conn, LANE) == {LANE: LaneDnsCost(9, 5)}
-    assert dns_costs(conn, "google") == {}
+    assert dns_cost(conn, LANE) == LaneDnsCost(9, 5)
+    assert dns_cost(conn, "google") == LaneDnsCost(0, 0)
 
 
 def test_what_waits_for_what(conn: psycopg.Connection) -> None:
