@@ -23,7 +23,7 @@ BATCH_ROWS_SHOWN = 20  # of the open ones the first, of the done ones the last
 
 
 def status() -> None:
-    """Show pulls, addresses by status, what is due, batches with their state, receipts, and the next step.
+    """Show pulls, addresses by status, what is due and why, who turned us away, batches, receipts, and the next step.
 
     Asks nobody but the database.
     """
@@ -38,6 +38,7 @@ def status() -> None:
 
 def show_status(found: "Status", console: Console) -> None:
     """Print it all, the next steps last, where a reader's eye is."""
+    from ct_pipeline.cli.verifying_status import verifying_tables
     from ct_pipeline.stages.status import nothing_to_do
 
     facts = Table.grid(padding=(0, 2))
@@ -46,6 +47,9 @@ def show_status(found: "Status", console: Console) -> None:
     for label, text in _facts(found):
         facts.add_row(Text(label), text if isinstance(text, Text) else Text(text))
     console.print(facts)
+    for section in verifying_tables(found):
+        console.print()
+        console.print(section)
     if found.open_batches:
         console.print()
         console.print(_batches("open batches", found.open_batches))
@@ -78,6 +82,13 @@ def _facts(found: "Status") -> Iterator[tuple[str, "str | Text"]]:
     yield "addresses", _statuses(found)
     if found.due is not None and found.due.address_count:
         yield "to be asked", _due(found, found.due)
+    if found.cost is not None and found.cost.session_count:
+        from ct_pipeline.cli.verifying_status import cost_in_words
+
+        label = "cost to others"
+        for text in cost_in_words(found.cost):
+            yield label, text
+            label = ""
     if found.unjudged_count:
         yield "unjudged", f"{counted(found.unjudged_count, 'address', 'addresses')} with new evidence"
     if found.project:

@@ -7,7 +7,7 @@ recorded with every run; they are read from the environment of the process that 
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import psycopg
@@ -22,6 +22,7 @@ from ct_pipeline.stages.push import push
 from ct_pipeline.stages.undo import UndoSummary, undo_batch
 from ct_pipeline.stages.verify import verify_lanes_iter
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.site_memory import OpenBreaker, open_breakers
 from ct_pipeline.to_clevertap.push_summary import PushedBatch, PushSummary
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.vocabulary import ChangeKind
@@ -98,6 +99,11 @@ class SmtpVerifier(Deployment):
             yield summaries
         finally:
             summaries.close()
+
+    def sites_that_turned_us_away(self) -> list[OpenBreaker]:
+        """Those that may not be tried yet, of all lanes."""
+        with open_ledger(self.settings()) as conn:
+            return open_breakers(conn, datetime.now(UTC))
 
 
 def resources_of(deployment: Deployment) -> dict[str, dg.ConfigurableResource]:

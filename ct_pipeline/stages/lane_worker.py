@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -18,13 +17,15 @@ from ct_pipeline.stages.lane_run import LaneRun, LaneTools
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.stages.ledger_patience import patiently
 from ct_pipeline.stages.ledger_reader import LedgerReader
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.costs import dns_cost
 from ct_pipeline.storage.database import resolve_database_url
-from ct_pipeline.storage.due import due_counts
 from ct_pipeline.storage.lanes import LaneLock
 from ct_pipeline.storage.outage import Outage
 from ct_pipeline.storage.probes import ObservationWriter, next_ids
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import Egress
+from ct_pipeline.verification.lane_costs import LaneCosts
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.planner import Limits
@@ -32,6 +33,7 @@ from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.surroundings import Surroundings
 
 COMMIT_EVERY_SECONDS = 0.25  # a killed run repeats its last second: proof, this and the commit are quicker
+PAGE_ROWS_LIMIT = 100_000  # not handed over yet, because the database does not take them
 ADDRESSES_AT_ONCE = 20_000  # in all lanes together, so that memory does not grow with what is due
 LANE_ADDRESSES_AT_LEAST = 300  # what keeps the connections of one large provider busy
 
@@ -61,6 +63,7 @@ class LaneWorkers:
         self._lanes: set[asyncio.Task[LaneSummary]] = set()
         self._commit_lock = asyncio.Lock()
         self._unkept: list[asyncio.Future[None]] = []  # who waits until all that is noted now is committed
+        self._costs = LaneCosts()
 
     async def start(self, lanes: list[str]) -> None:
         """Open the ledger and begin with every lane."""
@@ -120,7 +123,7 @@ class LaneWorkers:
             await run.run(confirm=lambda: patiently(self._outage, tenure.confirm))
             if tenure.is_lost:
                 summary.stopped_because.append("another run has taken this lane over")
-            await self._count_what_is_left(lane, summary)
+            await self._tell_costs_and_what_is_left(summary)
         finally:
             await tenure.end()
         summary.seconds = time.monotonic() - started
@@ -149,12 +152,19 @@ class LaneWorkers:
             ),
             slots=self._slots,
             read=self._replies.read,
-            may_ask=lambda: tenure.is_sure() and self._ids.has_plenty,
+            may_ask=partial(self._may_ask, tenure),
         )
 
-    async def _count_what_is_left(self, lane: str, summary: LaneSummary) -> None:
-        rows = await self._ask_ledger(due_counts, datetime.now(UTC))
-        summary.due_count = sum(row.due_now_count + row.due_later_count for row in rows if row.lane == lane)
+    def _may_ask(self, tenure: LaneTenure) -> bool:
+        """Whether a new question may be asked: the lane is ours, and there is room for what is not committed yet."""
+        is_room = self._notebook.page.row_count < PAGE_ROWS_LIMIT
+        return is_room and self._ids.has_plenty and tenure.is_sure()
+
+    async def _tell_costs_and_what_is_left(self, summary: LaneSummary) -> None:
+        self._costs.tell(summary)
+        summary.waiting = await self._ask_ledger(due_backlog, summary.lane)
+        summary.due_count = sum(waiting.address_count for waiting in summary.waiting)
+        summary.dns_query_count, summary.dns_address_count = await self._ask_ledger(dns_cost, summary.lane)
 
     # -- commits ---
 
@@ -169,6 +179,7 @@ class LaneWorkers:
         async with self._commit_lock:
             waiting, self._unkept = self._unkept, []
             page: Observations = self._notebook.tear_off()
+            self._costs.add(page)
             if page.row_count:
                 rows = page.sessions, page.probes, page.turns, page.catch_all_facts, page.site_memories
                 await asyncio.to_thread(self._put_and_flush, *rows)

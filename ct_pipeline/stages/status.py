@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import psycopg
 
 from ct_pipeline.settings import Settings
+from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.batches import batch, batches
 from ct_pipeline.storage.changes import doubtful_batch
+from ct_pipeline.storage.costs import SiteCost, TotalCost, busiest_sites, what_verifying_cost
 from ct_pipeline.storage.due import DueAgain, due_again, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.plans import latest_plan
 from ct_pipeline.storage.push_lock import is_pushing
+from ct_pipeline.storage.site_memory import OpenBreaker, open_breakers
 from ct_pipeline.storage.standing import (
     BegunPull,
     LastPull,
@@ -27,10 +30,13 @@ from ct_pipeline.storage.standing import (
 from ct_pipeline.storage.verdicts import unjudged_backlog, verdict_counts
 from ct_pipeline.to_clevertap.changes import Batch
 from ct_pipeline.to_clevertap.preview import batch_rows
+from ct_pipeline.verification.lane_summary import WaitingCount
+from ct_pipeline.verification.unwelcome import what_to_do
 from ct_pipeline.vocabulary import BatchState, ChangeKind, ExportMode
 from ct_pipeline.vocabulary import Status as VerdictStatus
 
 PULLS_SHOWN = 10
+SITES_SHOWN = 3
 DONE_BATCHES_SHOWN = 50  # of unsubscribes and of properties each: an undo needs their numbers
 OPEN_STATES = (BatchState.PLANNED, BatchState.HELD, BatchState.APPROVED, BatchState.SENDING)
 
@@ -48,6 +54,10 @@ class Status:
     statuses: dict[VerdictStatus, int] = field(default_factory=dict[VerdictStatus, int])
     due_now_count: int = 0
     due: DueAgain | None = None
+    waiting: list[WaitingCount] = field(default_factory=list[WaitingCount])  # the most urgent first
+    breakers: list[OpenBreaker] = field(default_factory=list[OpenBreaker])  # those that most wait for first
+    cost: TotalCost | None = None
+    busiest_sites: list[SiteCost] = field(default_factory=list[SiteCost])
     unknown_domain_count: int = 0  # never looked up
     unjudged_count: int = 0
     planned_at: datetime | None = None  # of the last plan
@@ -78,6 +88,10 @@ def status(settings: Settings) -> Status:
         found.statuses = verdict_counts(conn)
         found.due = due_again(conn, None, now)
         found.due_now_count = sum(lanes_due(conn, now).values())
+        found.waiting = due_backlog(conn)
+        found.breakers = open_breakers(conn, now)
+        found.cost = what_verifying_cost(conn)
+        found.busiest_sites = busiest_sites(conn, SITES_SHOWN) if found.cost.session_count else []
         found.unknown_domain_count = domains_never_looked_up(conn)
         found.unjudged_count = unjudged_backlog(conn).count
         if project:
@@ -112,9 +126,11 @@ def _next_steps(found: Status) -> Iterator[str]:
         )
         if found.due_now_count or found.unknown_domain_count:
             yield from _verify_steps(found)
+        yield from _breaker_steps(found)
         return
     yield from _pull_steps(found)
     yield from _verify_steps(found)
+    yield from _breaker_steps(found)
     yield from _export_steps(found)
 
 
@@ -137,6 +153,17 @@ def _verify_steps(found: Status) -> Iterator[str]:
         addresses = _counted(found.due_now_count, "address to be asked", "addresses to be asked")
         what = [addresses] * bool(found.due_now_count) + [domains] * bool(found.unknown_domain_count)
         yield f"{' and '.join(what)}: `ct-pipeline verify` does it."
+
+
+def _breaker_steps(found: Status) -> Iterator[str]:
+    """What to do about sites that turned us away: once for each thing to do."""
+    told: dict[str, list[str]] = {}
+    for breaker in found.breakers:
+        if breaker.waiting_count:
+            told.setdefault(what_to_do(breaker.note.reason), []).append(breaker.site)
+    for what, sites in told.items():
+        more = f" and {len(sites) - 1:,} more" if len(sites) > 1 else ""
+        yield f"{sites[0]}{more} turned us away. {what}"
 
 
 def _export_steps(found: Status) -> Iterator[str]:

@@ -8,13 +8,17 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
+import psycopg
+
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.egresses import Egresses, load_egresses
 from ct_pipeline.stages.helo_names import refuse_unfit_helo_names
 from ct_pipeline.stages.lane_worker import LaneWorkers
-from ct_pipeline.storage.due import ask_after_all, due_counts, lanes_due
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.site_memory import open_breakers
 from ct_pipeline.verification.lane_summary import LaneSummary
 
 
@@ -37,6 +41,7 @@ def verify_lanes_iter(
     """Like :func:`verify_lanes`, yielding each lane's summary when it is done: idle lanes first, before any network,
     then those of egresses that are not ours.
 
+    A lane is idle when nothing of it is due, or only at sites that have turned us away and may not be tried yet.
     Domain facts that are missing or have expired are looked up first. With ``CT_PROBE_FORBIDDEN``, addresses that an
     earlier run without it left out are asked after all. The asyncio loop runs in the calling thread while the caller
     waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits what is
@@ -56,9 +61,8 @@ def verify_lanes_iter(
         if settings.probe_forbidden:
             ask_after_all(conn, datetime.now(UTC), pull_id)
         busy = lanes_due(conn, datetime.now(UTC), pull_id)
-    for lane in lanes:
-        if lane not in busy:
-            yield LaneSummary(lane)
+        idle = _idle_lanes(conn, [lane for lane in lanes if lane not in busy], pull_id)
+    yield from idle
     yield from _left_to_others(settings, egresses, [lane for lane in lanes if lane in busy])
     mine = [lane for lane in lanes if lane in busy and egresses.works(lane)]
     if not mine:
@@ -75,14 +79,29 @@ def verify_lanes_iter(
             runner.run(workers.stop())
 
 
-def _left_to_others(settings: Settings, egresses: Egresses, busy: Sequence[str]) -> Generator[LaneSummary, None, None]:
+def _idle_lanes(conn: psycopg.Connection, lanes: Sequence[str], pull_id: int | None) -> list[LaneSummary]:
+    """Their summaries, with what waits in them; of one pull alone only what keeps its addresses waiting."""
+    idle = {lane: LaneSummary(lane) for lane in lanes}
+    for breaker in open_breakers(conn, datetime.now(UTC), pull_id):
+        if breaker.lane in idle and breaker.waiting_count:
+            idle[breaker.lane].stopped_because.append(f"{breaker.site}: {breaker.note.reason}")
+    for waiting in due_backlog(conn) if pull_id is None else ():
+        if waiting.lane in idle:
+            idle[waiting.lane].waiting.append(waiting)
+            idle[waiting.lane].due_count += waiting.address_count
+    return list(idle.values())
+
+
+def _left_to_others(settings: Settings, egresses: Egresses, busy: Sequence[str]) -> list[LaneSummary]:
     """The summaries of lanes whose egress another machine works."""
-    others = [lane for lane in busy if not egresses.works(lane)]
-    if not others:
-        return
-    with open_ledger(settings) as conn:
-        counts = due_counts(conn, datetime.now(UTC))
-    for lane in others:
-        left = sum(row.due_now_count + row.due_later_count for row in counts if row.lane == lane)
-        why = f"belongs to egress {egresses.of_lane(lane).name}"
-        yield LaneSummary(lane, due_count=left, stopped_because=[why])
+    others = {
+        lane: LaneSummary(lane, stopped_because=[f"belongs to egress {egresses.of_lane(lane).name}"])
+        for lane in busy
+        if not egresses.works(lane)
+    }
+    if others:
+        with open_ledger(settings) as conn:
+            for waiting in due_backlog(conn):
+                if waiting.lane in others:
+                    others[waiting.lane].due_count += waiting.address_count
+    return list(others.values())

@@ -23,8 +23,10 @@ SCHEMAS = ("ledger", "dagster", "marts")  # ours; Dagster's own storage; dbt's
 UPGRADE_LOCK = 0x6374_5F75_7067  # "ct_upg": two processes that upgrade at once take turns
 
 
-def upgrade(url: str) -> None:
-    """Make the three schemas and run every migration that the database lacks. A second call changes nothing.
+def upgrade(url: str, revision: str = "head") -> None:
+    """Make the three schemas and run every migration up to ``revision`` that the database lacks.
+
+    A second call changes nothing.
 
     Raises:
         LedgerUnavailableError: the database does not answer.
@@ -36,7 +38,7 @@ def upgrade(url: str) -> None:
         with _sqlalchemy_connection(url) as connection:
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
 
 def current_revision(url: str) -> str | None:

@@ -172,5 +172,5 @@ class ObservationWriter:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise LedgerUnavailableError(
-                f"Observations could not be written: {self._error} Who gave them is asked again by the next run."
+                f"Observations could not be written, and who gave them is asked again by the next run: {self._error}"
             ) from self._error

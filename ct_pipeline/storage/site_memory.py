@@ -52,18 +52,23 @@ def keep_site_memories(conn: psycopg.Connection, memories: Iterable[SiteMemory])
         drop_stages(conn, ["new_memories"])
 
 
-def open_breakers(conn: psycopg.Connection, now: datetime) -> list[OpenBreaker]:
-    """Sites that nothing is asked at before a time to come, those that most addresses wait for first."""
+def open_breakers(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> list[OpenBreaker]:
+    """Sites that nothing is asked at before a time to come, those that most addresses (of one pull, if given) wait for
+    first."""
     rows = conn.execute(
         """
         select lane, site, egress, breaker_reason, breaker_text, breaker_opened_at, breaker_until_at,
                breaker_opened_count, (
                    select count(*) from ledger.domains d join ledger.due using (domain_id)
-                   where d.lane = m.lane and d.site = m.site and next_attempt_at is not null) as waiting_count
-        from ledger.site_memories m where breaker_until_at > %s
+                   where d.lane = m.lane and d.site = m.site and next_attempt_at is not null
+                         and (%(pull_id)s::bigint is null or exists (
+                             select from ledger.holders h
+                             where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
+               ) as waiting_count
+        from ledger.site_memories m where breaker_until_at > %(now)s
         order by waiting_count desc, lane, site, egress
         """,
-        (now,),
+        {"now": now, "pull_id": pull_id},
     ).fetchall()
     return [
         OpenBreaker(lane, site, egress, BreakerNote(Reason(reason), *note), count)

@@ -13,7 +13,7 @@ from ct_pipeline.verification.dialer import Attempt, Dialer
 from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook
-from ct_pipeline.verification.probe import ProbeKind, Reply, Session
+from ct_pipeline.verification.probe import Reply, Session
 from ct_pipeline.verification.session_questions import SessionQuestions
 from ct_pipeline.verification.site_gate import SiteGate
 from ct_pipeline.verification.site_plan import SitePlan
@@ -31,7 +31,6 @@ class SiteRun:
     notebook: Notebook
     gate: SiteGate
     session_count: int = 0
-    rcpt_count: int = 0
 
     def __post_init__(self) -> None:
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
@@ -52,16 +51,6 @@ class SiteRun:
     def reasons(self) -> Counter[Reason]:
         """What the list's own addresses were answered."""
         return self._state.reasons
-
-    @property
-    def replies(self) -> Counter[ProbeKind]:
-        """Replies of the hosts, by what was asked."""
-        return self._state.replies
-
-    @property
-    def temporary_reply_count(self) -> int:
-        """Of these, 4xx."""
-        return self._state.temporary_reply_count
 
     @property
     def turn_count(self) -> int:
@@ -197,7 +186,6 @@ class SiteRun:
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
         envelope = dialogue.envelope if dialogue else self.around.egress.envelope
         self.session_count += 1
-        self.rcpt_count += dialogue.rcpt_count if dialogue else 0
         self.notebook.page.sessions.append(
             Session(
                 session_id=session_id,

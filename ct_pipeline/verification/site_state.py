@@ -34,8 +34,6 @@ class SiteState:
         self.pace = pace
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
-        self.replies: Counter[ProbeKind] = Counter()  # of the hosts, by what was asked
-        self.temporary_reply_count = 0  # of these, 4xx
         self.books = Bookkeeper(notebook)
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
@@ -137,14 +135,10 @@ class SiteState:
     def _feel(self, answers: Sequence[Answer], now: datetime) -> None:
         """Whether the answers show that the site bears our pace."""
         clean_count = 0
-        for question, reply, reading, _, _ in answers:
-            if not reply.code:
-                continue
-            self.replies[question.kind] += 1
-            self.temporary_reply_count += 400 <= reply.code < 500
+        for _, reply, reading, _, _ in answers:
             if is_strain(reply, reading):
                 self.pace.strain(now)
-            elif reading.reason not in STOP_REASONS:
+            elif reply.code and reading.reason not in STOP_REASONS:
                 clean_count += 1
         if clean_count:
             self.pace.clean(clean_count, now)

@@ -51,6 +51,7 @@ RECORD_MODULES = {
     "ct_pipeline.verdicts.columns",
     "ct_pipeline.verdicts.evidence",
     "ct_pipeline.verdicts.verdict",
+    "ct_pipeline.verification.lane_summary",
     "ct_pipeline.verification.probe",
     "ct_pipeline.verification.site_memory",
 }

@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.settings import load_settings
 from ct_pipeline.storage.addresses import take_up
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.costs import busiest_sites, what_verifying_cost
 from ct_pipeline.storage.domain_facts import domains_to_look_up, keep_domain_facts
 from ct_pipeline.storage.due import due_addresses, lanes_due
 from ct_pipeline.storage.embedded_postgres import start_embedded, stop_embedded
@@ -33,7 +35,7 @@ from ct_pipeline.storage.pulls import record_pull
 from ct_pipeline.storage.verdicts import keep_verdicts, unjudged_evidence
 from ct_pipeline.storage.verified_rows import verified_rows
 from ct_pipeline.verdicts.verdict import Verdict
-from ct_pipeline.verification.probe import DueAddress, Probe, ProbeKind, Reply, Stage, Turn
+from ct_pipeline.verification.probe import DueAddress, Probe, ProbeKind, Reply, Session, Stage, Turn
 from ct_pipeline.vocabulary import BounceType, MailService, Reason, SafeToSend, Status
 
 DEFAULT_ROWS = 1_000_000
@@ -79,6 +81,13 @@ def measure(conn: psycopg.Connection, url: str, row_count: int) -> None:
     with timed("read evidence, keep verdicts", row_count):
         while rows := unjudged_evidence(conn, "v1", 20_000):
             keep_verdicts(conn, [verdict(row.address_id, row.address) for row in rows], rows)
+    with timed("what waits, by lane and reason (due_backlog)", row_count):
+        due_backlog(conn)
+    with timed("what every site cost (site_costs)", row_count):
+        conn.execute("select * from ledger.site_costs").fetchall()
+    with timed("what `status` shows of it", row_count):
+        what_verifying_cost(conn)
+        busiest_sites(conn, 3)
     with timed("read the verified list", row_count):
         read = sum(frame.height for frame in verified_rows(conn, pull_id))
     assert read == asked_count == row_count
@@ -116,11 +125,41 @@ def compare(conn: psycopg.Connection, row_count: int) -> None:
 def put_answers(writer: ObservationWriter, due: list[DueAddress], probe_ids: Iterator[int]) -> None:
     reply = Reply(Stage.RCPT, 250, "2.1.5", "ok")
     pairs = list(zip(due, probe_ids, strict=False))
+    session_of = {a.domain: number for a, number in pairs}
+    sessions = [
+        Session(
+            number,
+            lane_of(domain),
+            domain,
+            f"mx.{domain}",
+            "192.0.2.1",
+            "probe.test",
+            "",
+            NOW,
+            NOW,
+            25,
+            20,
+            False,
+            "done",
+        )
+        for domain, number in session_of.items()
+    ]
     probes = [
-        Probe(number, 1, ProbeKind.MAILBOX, a.address_id, a.domain, reply, Reason.ACCEPTED, "accepted", NOW, 12)
+        Probe(
+            number,
+            session_of[a.domain],
+            ProbeKind.MAILBOX,
+            a.address_id,
+            a.domain,
+            reply,
+            Reason.ACCEPTED,
+            "accepted",
+            NOW,
+            12,
+        )
         for a, number in pairs
     ]
-    writer.put([], probes, [Turn(a.address_id, None, 1, probe_id) for a, probe_id in pairs], [])
+    writer.put(sessions, probes, [Turn(a.address_id, None, 1, probe_id) for a, probe_id in pairs], [])
 
 
 def pull_rows(start: int, row_count: int) -> pl.DataFrame:
@@ -140,10 +179,23 @@ def pull_rows(start: int, row_count: int) -> pl.DataFrame:
 
 def domain_facts(domain: str) -> DomainFacts:
     hosts = (MxHost(10, f"mx.{domain}", ("192.0.2.1",)),)
-    lane = f"small-{len(domain) % 8:02}"
     return DomainFacts(
-        domain, MailService.MX, hosts, hosts[0].host, domain, domain, lane, False, False, NOW, NOW + timedelta(days=1)
+        domain,
+        MailService.MX,
+        hosts,
+        hosts[0].host,
+        domain,
+        domain,
+        lane_of(domain),
+        False,
+        False,
+        NOW,
+        NOW + timedelta(days=1),
     )
+
+
+def lane_of(domain: str) -> str:
+    return f"small-{len(domain) % 8:02}"
 
 
 def verdict(address_id: int, address: str) -> Verdict:

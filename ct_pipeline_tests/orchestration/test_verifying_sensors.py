@@ -21,7 +21,9 @@ from ct_pipeline.settings import Settings
 from ct_pipeline.stages.intake import normalize_new_pulls, take_in_contact_file
 from ct_pipeline.storage.domain_facts import keep_domain_facts
 from ct_pipeline.storage.ledger import open_ledger
-from ct_pipeline.vocabulary import MailService
+from ct_pipeline.storage.site_memory import keep_site_memories
+from ct_pipeline.verification.site_memory import BreakerNote, SiteMemory
+from ct_pipeline.vocabulary import MailService, Reason
 from ct_pipeline_tests.orchestration.deciding import asked, decide, started
 
 
@@ -67,6 +69,15 @@ def test_lanes_of_another_machines_egress_are_not_asked_for(
     refusal = decide(recheck, instance)
     assert isinstance(refusal, dg.SkipReason)
     assert "CT_OWN_EGRESSES names london" in str(refusal.skip_message)
+
+
+def test_no_run_is_asked_for_a_site_that_has_turned_us_away(settings: Settings, instance: dg.DagsterInstance) -> None:
+    _due_in(settings, {"a.test": "google", "b.test": "small-05"})
+    _turned_away(settings, "a.test", "google")
+    decision = asked(recheck, instance)
+    assert [request.tags for request in decision.run_requests or ()] == [lane_range_tags("small-05", "small-05")]
+    _turned_away(settings, "b.test", "small-05")
+    assert isinstance(decide(recheck, instance), dg.SkipReason)
 
 
 def test_lanes_that_a_run_has_finished_are_free_again(settings: Settings, instance: dg.DagsterInstance) -> None:
@@ -175,6 +186,13 @@ def _due_in(settings: Settings, lane_of: dict[str, str]) -> None:
     ]
     with open_ledger(settings) as ledger:
         keep_domain_facts(ledger, facts, now)
+
+
+def _turned_away(settings: Settings, site: str, lane: str) -> None:
+    now = datetime.now(UTC)
+    note = BreakerNote(Reason.PROBER_BLOCKED, "no", now, now + timedelta(hours=1))
+    with open_ledger(settings) as ledger:
+        keep_site_memories(ledger, [SiteMemory("default", site, lane, now, 0.5, breaker=note)])
 
 
 def _unjudged(settings: Settings) -> None:

@@ -39,6 +39,22 @@ def test_a_second_upgrade_keeps_what_is_there(empty_database_url: str) -> None:
         assert conn.execute("select name from ledger.audiences").fetchall() == [("newsletter",)]
 
 
+def test_a_ledger_from_before_egresses_keeps_its_sessions(empty_database_url: str) -> None:
+    upgrade(empty_database_url, "0002")
+    assert needs_upgrade(empty_database_url)
+    with connect(empty_database_url) as conn:
+        conn.execute(
+            "insert into ledger.sessions values (1, 'small-01', 'x.test', 'mx.x.test', '192.0.2.1', 'probe.test', '', "
+            "now(), now(), 5, 2, false, 'done')"
+        )
+        conn.execute("insert into ledger.domains (domain, site, lane) values ('x.test', 'x.test', 'small-01')")
+    upgrade(empty_database_url)
+    with connect(empty_database_url) as conn:
+        rows = conn.execute("select site, egress, session_count, breaker_state from ledger.site_costs").fetchall()
+        assert rows == [("x.test", "default", 1, "closed")]
+        assert conn.execute("select dns_query_count, mx_query_count from ledger.domains").fetchall() == [(0, 0)]
+
+
 def test_a_user_without_rights_is_told_what_to_grant(empty_database_url: str, own_user: str) -> None:
     url = empty_database_url.replace("postgres@", f"{own_user}@", 1)
     with pytest.raises(SettingsError, match="grant create on database"):

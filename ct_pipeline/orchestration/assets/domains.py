@@ -21,6 +21,7 @@ def domain_facts(deployment: Deployment) -> dg.MaterializeResult:
         metadata={
             "domain_count": summary.domain_count,
             "query_count": summary.query_count,
+            "mx_query_count": summary.mx_query_count,
             "mail_services": count_table("mail_service", summary.services),
             "providers": count_table("provider", summary.providers),
         }
