@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
+import uvloop
 
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
@@ -70,7 +71,7 @@ def verify_lanes_iter(
     refuse_unfit_helo_names(settings, egresses, mine)
     look_up_domains(settings, pull_id=pull_id)
     workers = LaneWorkers(settings, egresses, on_commit, pull_id)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(workers.start(mine))
             while (summary := runner.run(workers.next_summary())) is not None:

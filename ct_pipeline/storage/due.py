@@ -4,7 +4,7 @@ A site that turned us away is left alone until its breaker's time is up: its add
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString, NamedTuple
 
 import psycopg
@@ -33,6 +33,9 @@ class DueAgain(NamedTuple):
     first_at: datetime | None  # None when nothing is
     last_at: datetime | None
 
+
+# That long an accepted address is not asked again while its domain is still to be settled.
+ACCEPTANCE_FRESH_FOR = timedelta(days=2)
 
 # The few domains whose sites have a breaker, with the time before which nothing is asked there. A lane has one egress.
 _HELD: LiteralString = """
@@ -66,11 +69,13 @@ def due_addresses(
     with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
         return cursor.execute(
             f"""
-            select address_id, address, domain, attempt_count
+            select address_id, address, domain, attempt_count,
+                   case when reason = %(accepted)s and asked_at > %(now)s - %(fresh_for)s then probe_id end
+                       as accepted_probe_id
             from (
-                select due.address_id, site, domain, due.attempt_count
+                select due.address_id, site, domain, due.attempt_count, due.probe_id
                 from ledger.domains cross join lateral (
-                    select due.address_id, due.attempt_count
+                    select due.address_id, due.attempt_count, due.probe_id
                     from ledger.due
                     where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
                           and due.address_id <> all(%(in_flight)s)
@@ -88,7 +93,7 @@ def due_addresses(
                 order by lane, site, domain_id
                 limit %(limit)s
             ) as chosen
-            join ledger.addresses using (address_id)
+            join ledger.addresses using (address_id) left join ledger.probes using (address_id, probe_id)
             order by site, domain, address_id
             """,  # noqa: S608 - one of the two conditions above
             {
@@ -98,6 +103,8 @@ def due_addresses(
                 "takes_mail": TAKES_MAIL,
                 "in_flight": list(in_flight),
                 "pull_id": pull_id,
+                "accepted": Reason.ACCEPTED,
+                "fresh_for": ACCEPTANCE_FRESH_FOR,
                 "after_site": after_site,
                 "only_site": only_site,
             },

@@ -57,6 +57,19 @@ class Bookkeeper:
         for domain in touched.values():
             self.settle(domain, now)
 
+    def take_over(self, domain: DomainQuestions) -> None:
+        """Addresses of ``domain`` that an earlier run has asked are held as if this one had."""
+        held = [(due, due.accepted_probe_id) for due in domain.accepted_before if due.accepted_probe_id is not None]
+        if held:
+            self._held.setdefault(domain.domain, []).extend(held)
+
+    def leave_held(self, now: datetime) -> None:
+        """The run ends before it is known whether some domains accept every name: the next one asks only that."""
+        for held in self._held.values():
+            for due, probe_id in held:
+                self._notebook.page.turns.append(Turn(due.address_id, now, due.attempt_count, probe_id))
+        self._held.clear()
+
     def note_probe(self, session_id: int, answer: Answer) -> int:
         """Write the probe of one answer; returns its identifier."""
         probe_id = self._notebook.new_probe_id()

@@ -38,12 +38,17 @@ class Reply(NamedTuple):
 
 
 class DueAddress(NamedTuple):
-    """An address whose turn has come."""
+    """An address whose turn has come.
+
+    ``accepted_probe_id`` is set where its host has accepted it a short time ago, and what is still missing is whether
+    the domain accepts every name: it is not asked again, the made-up name is.
+    """
 
     address_id: int
     address: str
     domain: str
     attempt_count: int
+    accepted_probe_id: int | None = None
 
 
 class Probe(NamedTuple):

@@ -70,10 +70,15 @@ class DomainQuestions:
         self.heard = DomainKnowledge(is_catch_all, tells_apart)
         self.proven = DomainKnowledge(is_catch_all, tells_apart)
         self._random_probe = random_probe
-        self._waiting = deque(due)
+        self._waiting: deque[DueAddress] = deque()
         self._wants: deque[ProbeKind] = deque()
         self._has_asked: set[ProbeKind] = set()
         self._alone: Question | None = None  # while it is out, nothing else is asked
+        self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
+        for address in due:
+            (self._waiting if address.accepted_probe_id is None else self.accepted_before).append(address)
+        if self.accepted_before:
+            self._go_on_from_acceptance()
 
     @property
     def is_catch_all(self) -> bool | None:
@@ -157,6 +162,12 @@ class DomainQuestions:
         self._waiting.clear()
         self._wants.clear()
         return waiting
+
+    def _go_on_from_acceptance(self) -> None:
+        for knowledge in (self.heard, self.proven):
+            knowledge.answer_count = knowledge.accepted_count = len(self.accepted_before)
+        if self.is_unsettled:
+            self._want(ProbeKind.RANDOM)
 
     @property
     def _is_scouted(self) -> bool:

@@ -64,7 +64,7 @@ class SiteRun:
 
     async def run(self) -> None:
         """Ask everything that can be asked now. Cancelling ends the sessions and keeps what is proven."""
-        self._state.settle_leftovers(self.around.clock())
+        self._state.begin(self.around.clock())
         with self.gate.news() as self._news:
             try:
                 while await self._start_sessions() or self._live:
@@ -77,7 +77,7 @@ class SiteRun:
                 for task in self._live:
                     task.cancel()
                 await asyncio.gather(*self._live, return_exceptions=True)
-                self._state.settle_leftovers(self.around.clock())
+                self._state.end(self.around.clock())
                 self._keep_memory()
 
     async def _start_sessions(self) -> bool:

@@ -120,12 +120,19 @@ class SiteState:
         self._close(group, self._about_host(group, reply, now), session_id, now)
         return False
 
-    def settle_leftovers(self, now: datetime) -> None:
-        """Give a turn to all that is settled without being asked: before the first session, and after the last.
+    def begin(self, now: datetime) -> None:
+        """Before the first session: settle what needs none, such as addresses of catch-alls that are known already."""
+        for group in self.plan.groups:
+            for domain in group.domains:
+                self.books.take_over(domain)
+        self._settle_leftovers(now)
 
-        Before: addresses of catch-alls that are known already. After: what came back from a session when its domain was
-        settled, or its hosts were left alone.
-        """
+    def end(self, now: datetime) -> None:
+        """After the last session: settle what came back from it when its domain was settled, or its hosts closed."""
+        self._settle_leftovers(now)
+        self.books.leave_held(now)
+
+    def _settle_leftovers(self, now: datetime) -> None:
         for group in self.plan.groups:
             for domain in group.domains:
                 self.books.settle(domain, now)

@@ -147,7 +147,7 @@ class Visit:
     def run(self) -> Observations:
         pace = self.pace = self.pace or full_pace(self.plan.limits)
         state = SiteState(self.plan, self.notes, READER.read, pace)
-        state.settle_leftovers(self.now)
+        state.begin(self.now)
         numbers = count(1)
         while True:
             while (group := state.needy_group(self.now)) is not None:
@@ -167,7 +167,7 @@ class Visit:
                 encounter.group.live_sessions -= 1
                 pace.closed()
                 state.conclude(encounter.group, encounter.dialogue, encounter.session_id, self.now)
-        state.settle_leftovers(self.now)
+        state.end(self.now)
         return self.notes.tear_off()
 
     def _open(self, state: SiteState, group: HostGroup, session_id: int) -> Encounter:
