@@ -1,6 +1,7 @@
 """Target: any reply gets a reading, and a temporary one never condemns.
 
-``python -m ct_pipeline_tests.fuzz.reply_meaning``. An input is ``stage code provider text``; whatever is missing or odd gets a default.
+``python -m ct_pipeline_tests.fuzz.reply_meaning``. An input is ``stage code provider text``; what is missing or odd has
+a default.
 """
 
 from ct_pipeline_tests.fuzz.fuzzing import fuzz, instrumented
