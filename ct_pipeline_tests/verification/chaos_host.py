@@ -23,7 +23,7 @@ Note = Callable[[int, str, str], None]
 class ChaosHost:
     """One fault a session, at a random command. ``live`` names are accepted, others refused; ``all`` domains take all.
 
-    ``note`` is told of each session, and of each true answer before it leaves.
+    ``note`` is told of each session, and of each true answer before it leaves, or is not to leave.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class ChaosHost:
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             reply = self._reply(line, fault)
             await asyncio.sleep(self._reply_seconds)
+            if line.startswith("RCPT"):
+                self._note(number, "said", address_in(line))
             count += not line.startswith(("EHLO", "HELO"))
             if count == at and not await self._misbehave(writer, fault, reply):
                 return
-            if line.startswith("RCPT"):
-                self._note(number, "said", address_in(line))
             if count != at:
                 await self._send(writer, reply, fault)
             if line == "QUIT":
