@@ -1,7 +1,7 @@
 """How a session begins, on a socket that is connected: greeting, EHLO, STARTTLS, EHLO again.
 
 aiosmtplib sends the commands and upgrades the transport. What the host says passes our own parser first, so that here
-too a reply is bounded, its lines agree, and bytes that answer no command end the session: aiosmtplib would drop some of
+too a reply is bounded, its lines agree, and bytes that answer no command end the session. aiosmtplib would drop some of
 them, what is injected after the 220 to STARTTLS (RFC 3207 section 4.2) among them, and take others for its next answer.
 """
 
@@ -34,7 +34,7 @@ _EHLO_NOT_KNOWN = frozenset({500, 501, 502, 503, 504, 550})  # RFC 5321 section 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A host that has been greeted. Its transport is without a reader: give it one before anything else is awaited."""
+    """A host that has said EHLO. Its transport must get a protocol of its own before anything else is awaited."""
 
     transport: asyncio.Transport
     capabilities: Capabilities

@@ -1,6 +1,8 @@
 """A lane belongs to one verifier at a time, also when the database loses its lock."""
 
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +92,29 @@ def test_while_nobody_knows_whose_the_lane_is_nobody_new_is_asked(
         assert verdicts(settings, pull_id, tmp_path / "out.csv") == world.truth
 
 
+def test_while_the_database_hangs_nobody_new_is_asked(
+    settings_for_tests: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not gone: nobody says so, and the question whose the lane is gets no answer."""
+    assert lane_tenure.CONFIRM_EVERY_SECONDS < lane_tenure.TRUSTED_SECONDS <= 10, "what is promised"
+    monkeypatch.setattr(lane_tenure, "CONFIRM_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(lane_tenure, "TRUSTED_SECONDS", 0.5)
+    with small_world(tmp_path, site_count=1, mailbox_count=400, reply_seconds=0.02) as world:
+        settings = world.settings(settings_for_tests, smtp_concurrency=2)
+        pull_id = take_in(settings, world.write_contacts(tmp_path / "contacts.csv"))
+        with at_work(settings) as working, connect(url_of(settings)) as admin:
+            wait_until(world.answers, working.running)
+            with standing_still(holder_of_the_lock(admin)[0]):
+                wait_until(lambda: stands_still(world), working.running)
+                wait_until(lambda: not sessions_without_quit(world.commands()))
+                assert len(world.answers()) < len(world.truth)
+            (summary,) = working.result()
+        if summary.due_count:  # it had nothing left that it might ask, and ended before it was sure again
+            assert verify(settings)[0].due_count == 0
+        assert {address for address, answers in world.answers().items() if len(answers) > 1} == set()
+        assert verdicts(settings, pull_id, tmp_path / "out.csv") == world.truth
+
+
 def verify(settings: Settings) -> list[LaneSummary]:
     """The summaries of lanes with work."""
     summaries = verify_lanes(settings, lane_keys(load_providers()))
@@ -132,6 +157,16 @@ def holder_of_the_lock(admin: psycopg.Connection) -> tuple[int, int, int]:
     """The server process that holds the one lane's lock, and the two halves of the lock's key."""
     (holder,) = admin.execute(f"select pid, classid::bigint, objid::bigint {LOCKS} and granted").fetchall()
     return holder
+
+
+@contextlib.contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """A server process that does not run, and does not end either."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager

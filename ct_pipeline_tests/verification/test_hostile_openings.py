@@ -1,10 +1,13 @@
 """Hosts that do their worst before the first question: each ends in a recorded outcome, and everybody stays due."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from ct_pipeline.verification.probe import Stage
-from ct_pipeline_tests.verification.hostile_host import Trick, changes, drips, ends, says, silence, stays
-from ct_pipeline_tests.verification.hostile_visit import Visit, visits
+from ct_pipeline_tests.verification.hostile_host import Session, Trick, changes, drips, ends, says, silence, stays
+from ct_pipeline_tests.verification.hostile_visit import SHORT, Visit, visits
 
 CODES = (b"000", b"099", b"100", b"199", b"600", b"999", b"-22", b"+22", b"2.2", b" 22", b"2_2", "２２０".encode())
 
@@ -98,6 +101,21 @@ def test_thousands_of_lines_are_no_ehlo_reply() -> None:
     seen = visits("EHLO", {"thousands": changes(lambda reply: [b"250-X-PROMISE\r\n" * 5000 + reply])})
     assert seen["thousands"].outcomes == {"lost"}
     assert seen["thousands"].is_all_due
+
+
+def test_a_newcomer_may_have_to_wait_for_the_greeting() -> None:
+    """Longer than for any other reply: tarpits and postscreen let us stand at the door."""
+
+    async def waits(session: Session, reply: bytes) -> bool:
+        await asyncio.sleep(2 * SHORT.reply)
+        await session.say(reply)
+        return True
+
+    patient = replace(SHORT, greeting=20 * SHORT.reply)
+    (visit,) = visits("connect", {"waits": waits}, timeouts=patient).values()
+    assert visit.is_all_right
+    (visit,) = visits("EHLO", {"waits": waits}, timeouts=patient).values()
+    assert visit.outcomes == {"timeout"}
 
 
 def reason(visit: Visit) -> str:

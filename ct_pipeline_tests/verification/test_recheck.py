@@ -43,6 +43,8 @@ def temporary(reason: Reason, hint: int | None = None) -> Reading:
         ("try again in 99999 hours", MAX_HINT_SECONDS),
         ("try again in 0 seconds", 1),
         ("try again later", None),
+        ("try again as soon as a mailbox is free", None),
+        ("again amid hours of work", None),
         ("try again later: over 100 messages in the last 10 minutes", None),
         ("again 192.0.2.1 said no", None),
         ("feedback 5 minutes", None),
