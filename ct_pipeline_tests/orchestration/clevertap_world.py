@@ -19,15 +19,13 @@ MAILBOXES = [
 def small_sandbox() -> Sandbox:
     """The account, and the mail hosts, not started yet. Bert is known as subscribed; of Carl nothing is known."""
     now = datetime.now(UTC)
-    yesterday = now - timedelta(days=1)
+    launched = {APP_LAUNCHED: [now - timedelta(days=days) for days in (2, 1)]}
     opted_in = Raised(int((now - timedelta(days=60)).timestamp()), {"Identity": "bert@acme.test", "Resubscribed": True})
     profiles = [
-        AccountProfile("cust-1", "anna@acme.test", properties={"Plan": "Gold"}),
-        AccountProfile(
-            "cust-2", "bert@acme.test", events={APP_LAUNCHED: [yesterday], CHANNEL_UNSUBSCRIBED: [opted_in]}
-        ),
-        AccountProfile("cust-3", "carl@acme.test"),
-        AccountProfile(email="dora@toys.test", object_ids=("__gdora1",)),
+        AccountProfile("cust-1", "anna@acme.test", properties={"Plan": "Gold"}, events=launched),
+        AccountProfile("cust-2", "bert@acme.test", events=launched | {CHANNEL_UNSUBSCRIBED: [opted_in]}),
+        AccountProfile("cust-3", "carl@acme.test", events=launched),
+        AccountProfile(email="dora@toys.test", object_ids=("__gdora1",), events=launched),
     ]
     return Sandbox(population=MAILBOXES, profiles=profiles, smtp_port=0, dns_port=0)
 

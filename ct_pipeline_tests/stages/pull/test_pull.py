@@ -78,11 +78,8 @@ def test_profiles_of_every_kind_are_read(settings_for_tests: Settings) -> None:
         AccountProfile("cust-4", None),
     ]
     with CleverTapSimulator(profiles).run_in_thread() as clevertap:
-        settings = connected(
-            settings_for_tests,
-            clevertap,
-            audience=write_query(settings_for_tests, "all.json", launched_lately(settings_for_tests)),
-        )
+        settings = connected(settings_for_tests, clevertap)
+        write_query(settings, "all.json", launched_lately(settings))
         summary = pull_audience(settings, "all")
         assert settings.database_url is not None
         with connect(settings.database_url.get_secret_value()) as conn:
