@@ -20,6 +20,7 @@ from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.probes import catch_all_facts
 from ct_pipeline.storage.site_memory import site_memories
+from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.pace import SitePace
@@ -181,7 +182,8 @@ class LaneRun:
     def _site_run(self, site: _SiteAtWork, plan: SitePlan, memory: SiteMemory | None) -> SiteRun:
         if site.gate is None:
             egress, now = self._around.egress.name, self._around.clock()
-            site.gate = SiteGate(SitePace(egress, plan.site, plan.lane, plan.limits, now, memory))
+            pace = SitePace(egress, plan.site, plan.lane, plan.limits, now, memory)
+            site.gate = SiteGate(pace, Dialer(self._around, plan.site))
         return SiteRun(plan, self._around, self._tools.notebook, site.gate)
 
     async def _run_and_keep(self, site: _SiteAtWork, run: SiteRun) -> None:

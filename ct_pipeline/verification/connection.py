@@ -91,8 +91,7 @@ class Connection:
         self._transport.write(b"QUIT\r\n")
         try:
             with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
-                async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
-                    await self._replies.next_replies()
+                await self._replies.next_replies(CLOSING_TIMEOUT_SECONDS)
         finally:
             await self._close()
 
@@ -146,8 +145,7 @@ class Connection:
         """Hand whatever has come to ``dialogue``; no reply within its time ends the session."""
         try:
             wait = min(CLOSING_TIMEOUT_SECONDS, timeouts.reply) if dialogue.is_closing else timeouts.reply
-            async with asyncio.timeout(wait):
-                replies = await self._replies.next_replies()
+            replies = await self._replies.next_replies(wait)
         except TimeoutError:
             dialogue.lose("no reply in time", clock(), is_timeout=True)
         except ConnectionError as error:

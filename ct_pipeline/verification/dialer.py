@@ -26,11 +26,16 @@ class Attempt:
 
 
 class Dialer:
-    """Opens sessions with the hosts of one site. Remembers, for one run, which addresses are not worth another try."""
+    """Opens sessions with the hosts of one site. Remembers, for one run, which addresses are not worth another try.
 
-    def __init__(self, around: Surroundings, dice: random.Random) -> None:
+    ``refused_sessions`` names, by address, the session that found it unreachable.
+    """
+
+    def __init__(self, around: Surroundings, site: str) -> None:
+        self.refused_sessions: dict[str, int] = {}
         self._around = around
-        self._dice = dice
+        self._seed = f"{around.seed}:{site}"
+        self._turn = 0
         self._unreachable: dict[str, Reply] = {}
         self._avoided: set[str] = set()
         self._tls_is_broken: set[str] = set()
@@ -80,7 +85,11 @@ class Dialer:
         self._avoided.add(address)
 
     def _endpoints(self, group: HostGroup) -> list[tuple[str, str]]:
-        hosts = sorted(group.mx_hosts, key=lambda mx: (mx.preference, self._dice.random()))
+        hosts = list(group.mx_hosts)
+        if len(hosts) > 1:
+            self._turn += 1
+            dice = random.Random(f"{self._seed}:{self._turn}")  # noqa: S311 - spreads load, hides nothing
+            hosts.sort(key=lambda mx: (mx.preference, dice.random()))
         first = [(mx.host, address) for mx in hosts for address in mx.addresses[:ADDRESSES_PER_HOST]]
         rest = [(mx.host, address) for mx in hosts for address in mx.addresses[ADDRESSES_PER_HOST:]]
         return sorted(first + rest, key=lambda endpoint: endpoint[1] in self._avoided)

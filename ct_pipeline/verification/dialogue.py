@@ -231,7 +231,8 @@ class Dialogue:
             self._plan_checkpoint()
             return
         has_questions = not self._is_leaving and self._plan_questions(now)
-        if not has_questions or (self._is_pipelined and self.rcpt_count >= self.session_addresses):
+        is_last = self.rcpt_count >= self.session_addresses or self.source.has_asked_all()
+        if not has_questions or (self._is_pipelined and is_last):
             self._plan_quit()
         elif is_due:
             self._plan_checkpoint()

@@ -11,6 +11,8 @@ from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.dialogue import FIRST_WINDOW
 from ct_pipeline.verification.questions import DomainQuestions
 
+WORTH_A_SESSION = 30  # addresses: with fewer to spare for each, one session more costs the hosts more than it gains
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
@@ -56,7 +58,7 @@ class HostGroup:
         """Whether there is more to ask than the sessions under way will ask anyway."""
         if self.is_closed:
             return False
-        spare = self.live_sessions * session_addresses
+        spare = self.live_sessions * min(session_addresses, WORTH_A_SESSION)
         if self._for_own_session and len(self._for_own_session) > self.live_sessions:
             return True
         for domain in chain(self._shared.values(), self._ready):
@@ -64,6 +66,11 @@ class HostGroup:
             if spare < 0:
                 return True
         return False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a session may still be given a domain."""
+        return bool(self._ready or self._shared or self._for_own_session)
 
     def claim(self, *, for_own_session: bool = False) -> DomainQuestions | None:
         """A domain with something to ask, for one session; None when there is none now.

@@ -6,7 +6,6 @@ What fails on our side of the way is told from what the host does: a proxy that 
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import os
 import socket
 from urllib.parse import urlsplit
@@ -121,4 +120,4 @@ def _in_words(error: BaseException | None) -> str:
 
 
 def _is_ipv6(address: str) -> bool:
-    return ipaddress.ip_address(address).version == 6
+    return ":" in address

@@ -45,6 +45,7 @@ class QuestionSource(Protocol):
 
     def may_ask(self) -> bool: ...
     def next_question(self) -> Question | None: ...
+    def has_asked_all(self) -> bool: ...
     def receive(self, question: Question, reading: Reading) -> None: ...
     def put_back(self, question: Question) -> None: ...
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None: ...
@@ -95,6 +96,15 @@ class DomainQuestions:
         if self.is_over or self._alone is not None:
             return 0
         return len(self._wants) + (len(self._waiting) if self._is_scouted else min(1, len(self._waiting)))
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether there is more to ask, now or once the question that is out has its answer.
+
+        Nothing follows the made-up name, or postmaster, where no address of the list waits.
+        """
+        is_awaited = self._alone is not None and self._alone.kind is ProbeKind.MAILBOX
+        return not self.is_over and (is_awaited or bool(self._wants) or bool(self._waiting))
 
     @property
     def waiting_count(self) -> int:

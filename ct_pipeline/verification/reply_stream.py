@@ -21,6 +21,8 @@ class ReplyStream(asyncio.Protocol):
         self._awaited_count = 0
         self._fault: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._deadline = 0.0  # of the reply that is awaited, in the loop's time
 
     def expect(self, count: int) -> None:
         """That many commands have been sent."""
@@ -44,19 +46,25 @@ class ReplyStream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fault = self._fault or ConnectionResetError(str(exc or "the host closed the connection"))
         self.closed.set()
+        self._stop_watching()
         self._wake()
 
-    async def next_replies(self) -> list[RawReply]:
+    async def next_replies(self, seconds: float) -> list[RawReply]:
         """All replies that have come since the last call, at least one.
 
         Raises:
+            TimeoutError: none has come whole within ``seconds``.
             ConnectionError: the connection ended.
             NotSmtpError: the host does not talk SMTP.
         """
         while not self._replies:
             if self._fault is not None:
                 raise self._fault
-            self._waiter = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.time() + seconds
+            if self._watchdog is None or self._watchdog.when() > self._deadline:
+                self._watch(loop, self._deadline)
+            self._waiter = loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -64,6 +72,26 @@ class ReplyStream(asyncio.Protocol):
         replies, self._replies = self._replies, []
         self._awaited_count -= len(replies)
         return replies
+
+    # One timer for a session, set anew when it rings too early: one for each reply would cost as much as the reply.
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        self._stop_watching()
+        self._watchdog = loop.call_at(until, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watchdog = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if loop.time() < self._deadline:
+            self._watch(loop, self._deadline)
+        else:
+            self._waiter.set_exception(TimeoutError())
+
+    def _stop_watching(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
 
     def has_surplus(self) -> bool:
         """Whether bytes have come that answer no command; true also for half a reply."""

@@ -32,6 +32,10 @@ class SessionQuestions:
         self._has_asked = True
         return domain.next()
 
+    def has_asked_all(self) -> bool:
+        """Whether no answer can lead to another question of this session."""
+        return not self._group.has_more and not any(domain.may_go_on for domain in self._claimed.values())
+
     def receive(self, question: Question, reading: Reading) -> None:
         domain = self._claimed[question.domain]
         domain.receive(question, reading)

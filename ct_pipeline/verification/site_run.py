@@ -2,14 +2,13 @@
 allows, ended politely, recorded."""
 
 import asyncio
-import random
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.connection import Connection
-from ct_pipeline.verification.dialer import Attempt, Dialer
+from ct_pipeline.verification.dialer import Attempt
 from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook
@@ -38,9 +37,7 @@ class SiteRun:
         self._news = asyncio.Event()
         self._failure: BaseException | None = None
         self._is_stopping = False
-        self._refused_sessions: dict[str, int] = {}  # by address: the session that found it unreachable
-        dice = random.Random(f"{self.around.seed}:{self.plan.site}")  # noqa: S311 - spreads load, hides nothing
-        self._dialer = Dialer(self.around, dice)
+        self._dialer = self.gate.dialer
 
     @property
     def stopped_because(self) -> Reading | None:
@@ -138,8 +135,8 @@ class SiteRun:
         assert not isinstance(attempt.outcome, Connection)
         reply = attempt.outcome.reply
         if not attempt.was_dialled:
-            return reply, self._refused_sessions[attempt.address]
-        session_id = self._refused_sessions[attempt.address] = self.notebook.new_session_id()
+            return reply, self._dialer.refused_sessions[attempt.address]
+        session_id = self._dialer.refused_sessions[attempt.address] = self.notebook.new_session_id()
         self._note_session(session_id, attempt, None, _outcome_of_refusal(reply))
         return reply, session_id
 

@@ -13,6 +13,7 @@ from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.verification.connection import Timeouts
+from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.pace import SitePace
@@ -89,7 +90,7 @@ async def _ask(
     async with asyncio.TaskGroup() as sites:
         for site in plan.sites:
             pace = SitePace(DEFAULT_EGRESS, site.site, LANE, site.limits, datetime.now(UTC))
-            sites.create_task(SiteRun(site, around, notebook, SiteGate(pace)).run())
+            sites.create_task(SiteRun(site, around, notebook, SiteGate(pace, Dialer(around, site.site))).run())
 
 
 def _score(due: Iterable[DueAddress], page: Observations) -> Score:

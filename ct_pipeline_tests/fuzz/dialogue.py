@@ -62,6 +62,9 @@ class Asker:
         self.out.add(question.address)
         return question
 
+    def has_asked_all(self) -> bool:
+        return False
+
     def receive(self, question: Question, reading: Reading) -> None:
         self.out.remove(question.address)
         assert question.address not in self.answered, "a second answer"

@@ -64,7 +64,7 @@ async def read_all(stream: ReplyStream) -> Heard:
     replies: list[RawReply] = []
     while True:
         try:
-            replies += await stream.next_replies()
+            replies += await stream.next_replies(60)
         except NotSmtpError:
             return replies, True
         except ConnectionError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verification.connection import Timeouts
+from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.egress import Egress, Envelope
 from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook, Observations
@@ -69,7 +70,7 @@ def site_run(
         read=READER.read,
         may_ask=may_ask,
     )
-    return SiteRun(plan, around, notebook(), SiteGate(pace or full_pace(limits)))
+    return SiteRun(plan, around, notebook(), SiteGate(pace or full_pace(limits), Dialer(around, plan.site)))
 
 
 def full_pace(limits: SiteLimits) -> SitePace:

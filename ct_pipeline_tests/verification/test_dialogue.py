@@ -36,6 +36,9 @@ class Source:
     def next_question(self) -> Question | None:
         return self.left.popleft() if self.left else None
 
+    def has_asked_all(self) -> bool:
+        return False
+
     def receive(self, question: Question, reading: Reading) -> None:
         self.answered.append(question)
 
