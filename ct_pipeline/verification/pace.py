@@ -23,7 +23,7 @@ from ct_pipeline.vocabulary import Reason
 
 FIRST_CONNECTIONS = 2
 LEAST_SHARE = 0.02
-ANSWERS_PER_ROUND = 10  # clean answers per connection, after which one more is allowed
+ANSWERS_PER_ROUND = 5  # clean answers per connection, after which one more is allowed
 ONE_STRAIN = timedelta(seconds=5)  # replies that come together are one sign, not many
 CEILING_FRESH_FOR = timedelta(hours=6)
 CONNECTION_BURST = 20

@@ -57,11 +57,11 @@ class ReplyStream(asyncio.Protocol):
             ConnectionError: the connection ended.
             NotSmtpError: the host does not talk SMTP.
         """
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + seconds  # of a whole reply, however many pieces it comes in
         while not self._replies:
             if self._fault is not None:
                 raise self._fault
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.time() + seconds
             if self._watchdog is None or self._watchdog.when() > self._deadline:
                 self._watch(loop, self._deadline)
             self._waiter = loop.create_future()
