@@ -17,6 +17,7 @@ class IdReserve:
     def __init__(self, draw: Callable[[Kind, int], Awaitable[list[int]]]) -> None:
         self._draw = draw
         self._blocks: dict[Kind, deque[list[int]]] = {kind: deque() for kind in RESERVES}
+        self.has_plenty = False  # new sessions may begin: those that run still need some
 
     async def fill(self) -> None:
         """Draw what is missing."""
@@ -25,11 +26,7 @@ class IdReserve:
             if missing > 0:
                 ids = await self._draw(kind, missing * ID_BLOCK)
                 blocks.extend(ids[start : start + ID_BLOCK] for start in range(0, len(ids), ID_BLOCK))
-
-    @property
-    def has_plenty(self) -> bool:
-        """Whether new sessions may begin: those that run still need some."""
-        return all(len(blocks) * ID_BLOCK > RESERVES[kind] // 10 for kind, blocks in self._blocks.items())
+        self._look()
 
     def take(self, kind: Kind) -> list[int]:
         """A block of them.
@@ -41,4 +38,9 @@ class IdReserve:
             raise LedgerUnavailableError(
                 f"No identifier is left for a {kind}: the database has not given any for long."
             )
-        return self._blocks[kind].popleft()
+        block = self._blocks[kind].popleft()
+        self._look()
+        return block
+
+    def _look(self) -> None:
+        self.has_plenty = all(len(blocks) * ID_BLOCK > RESERVES[kind] // 10 for kind, blocks in self._blocks.items())

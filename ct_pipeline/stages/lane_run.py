@@ -168,7 +168,7 @@ class LaneRun:
                 batch = self._tools.kept()
             else:
                 run = self._site_run(site, plan, portion.memories.get(name))
-                batch = asyncio.ensure_future(self._run_and_keep(site, run))
+                batch = asyncio.create_task(self._run_and_keep(site, run))
                 site.runs[batch] = run
             site.in_flight[batch] = address_ids
 

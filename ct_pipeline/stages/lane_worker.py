@@ -157,7 +157,7 @@ class LaneWorkers:
 
     def _may_ask(self, tenure: LaneTenure) -> bool:
         """Whether a new question may be asked: the lane is ours, and there is room for what is not committed yet."""
-        is_room = self._notebook.page.row_count < PAGE_ROWS_LIMIT
+        is_room = len(self._notebook.page.probes) < PAGE_ROWS_LIMIT
         return is_room and self._ids.has_plenty and tenure.is_sure()
 
     async def _tell_costs_and_what_is_left(self, summary: LaneSummary) -> None:

@@ -92,4 +92,6 @@ class Dialer:
             hosts.sort(key=lambda mx: (mx.preference, dice.random()))
         first = [(mx.host, address) for mx in hosts for address in mx.addresses[:ADDRESSES_PER_HOST]]
         rest = [(mx.host, address) for mx in hosts for address in mx.addresses[ADDRESSES_PER_HOST:]]
+        if not self._avoided:
+            return first + rest
         return sorted(first + rest, key=lambda endpoint: endpoint[1] in self._avoided)

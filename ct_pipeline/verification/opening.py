@@ -6,6 +6,7 @@ them, what is injected after the 220 to STARTTLS (RFC 3207 section 4.2) among th
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
@@ -67,16 +68,16 @@ async def open_session(
     stage, has_begun_tls = Stage.CONNECT, False
     try:
         await asyncio.get_running_loop().create_connection(lambda: opening, sock=connected)
-        async with asyncio.timeout(greeting_seconds):
+        async with asyncio.timeout(greeting_seconds) as limit:
             await opening.greet()
-        async with asyncio.timeout(INTRODUCTION_REPLIES * reply_seconds):
+            patience = _Patience(limit, reply_seconds)
             stage = Stage.EHLO
-            capabilities = await opening.introduce(helo_name, reply_seconds)
+            capabilities = await opening.introduce(helo_name, patience)
             if use_tls and capabilities.has("STARTTLS"):
                 stage, has_begun_tls = Stage.STARTTLS, True
-                await opening.upgrade(host, reply_seconds)
+                await opening.upgrade(host, patience)
                 stage = Stage.EHLO  # under TLS 1.3 a handshake that the host did not like fails only here
-                capabilities = await opening.introduce(helo_name, reply_seconds)
+                capabilities = await opening.introduce(helo_name, patience)
         return Opened(opening.hand_over(), capabilities, has_begun_tls)
     except asyncio.CancelledError:
         opening.drop(connected)
@@ -86,6 +87,19 @@ async def open_session(
         is_spoken = stage is Stage.EHLO and reply.code > 0
         opening.drop(connected, say_quit=is_spoken)
         return NotOpened(reply, is_about_tls=has_begun_tls and not is_spoken)
+
+
+class _Patience:
+    """Moves the one ``limit`` of an opening on: to each reply its time, and to all of them theirs."""
+
+    def __init__(self, limit: asyncio.Timeout, reply_seconds: float) -> None:
+        self._limit = limit
+        self._reply_seconds = reply_seconds
+        self._clock = asyncio.get_running_loop().time
+        self._until = self._clock() + INTRODUCTION_REPLIES * reply_seconds
+
+    def for_one_reply(self) -> None:
+        self._limit.reschedule(min(self._until, self._clock() + self._reply_seconds))
 
 
 class _RefusedError(Exception):
@@ -141,32 +155,29 @@ class _Opening(SMTPProtocol):
         if self._trouble:
             raise aiosmtplib.SMTPServerDisconnected(self._trouble)
 
-    async def introduce(self, helo_name: str, seconds: float) -> Capabilities:
+    async def introduce(self, helo_name: str, patience: _Patience) -> Capabilities:
         """Say EHLO, or HELO to a host that does not know it."""
-        raw = await self._ask("EHLO", helo_name, seconds)
+        raw = await self._ask("EHLO", helo_name, patience)
         if raw.code == 250:
             return Capabilities.of_lines(raw.lines)
         if raw.code in _EHLO_NOT_KNOWN and self.is_connected:
-            try:
-                if (await self._ask("HELO", helo_name, seconds)).code == 250:
+            with contextlib.suppress(aiosmtplib.SMTPException):
+                if (await self._ask("HELO", helo_name, patience)).code == 250:
                     return Capabilities()
-            except (aiosmtplib.SMTPException, TimeoutError):
-                pass
         raise _RefusedError(raw)  # its words are about us, those about HELO often about the order of commands
 
-    async def upgrade(self, host: str, seconds: float) -> None:
+    async def upgrade(self, host: str, patience: _Patience) -> None:
         self._awaited_count += 1
+        patience.for_one_reply()
         try:
-            async with asyncio.timeout(seconds):
-                await self.start_tls(_TLS_CONTEXT, server_hostname=host)
+            await self.start_tls(_TLS_CONTEXT, server_hostname=host)
         except aiosmtplib.SMTPResponseException:
             raise _RefusedError(self._heard()) from None
 
-    async def _ask(self, verb: str, argument: str, seconds: float) -> RawReply:
+    async def _ask(self, verb: str, argument: str, patience: _Patience) -> RawReply:
         self._awaited_count += 1
-        # Not by aiosmtplib's own timeout: in Python 3.11 asyncio.wait_for can lose a cancellation.
-        async with asyncio.timeout(seconds):
-            await self.execute_command(verb.encode(), argument.encode("ascii"))
+        patience.for_one_reply()  # not aiosmtplib's own: in Python 3.11 asyncio.wait_for can lose a cancellation
+        await self.execute_command(verb.encode(), argument.encode("ascii"))
         return self._heard()
 
     def _heard(self) -> RawReply:

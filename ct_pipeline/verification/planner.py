@@ -97,6 +97,8 @@ class _Gathering:
 
 
 def _host_names(mx_hosts: tuple[MxHost, ...]) -> _HostNames:
+    if len(mx_hosts) == 1:
+        return ((mx_hosts[0].host,),)
     # Preferences and addresses differ between domains of one hoster, and between look-ups of one large provider.
     in_order = sorted(mx_hosts, key=lambda mx: (mx.preference, mx.host))
     return tuple(tuple(mx.host for mx in equal) for _, equal in groupby(in_order, key=lambda mx: mx.preference))
