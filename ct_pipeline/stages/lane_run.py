@@ -7,6 +7,7 @@ something the lane is swept once more: meanwhile addresses may have fallen due.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -90,6 +91,10 @@ class LaneRun:
         self._tenure = tenure
         self._summary = summary
         self._sites: dict[str, _SiteAtWork] = {}
+        self._ended: list[tuple[str, asyncio.Future[None]]] = []  # batches that nobody has looked at yet
+        self._news = asyncio.Event()
+        self._batch_count = 0  # under way
+        self._held_count = 0  # addresses that are being asked, or whose answers are not committed yet
         self._left_alone: set[str] = set()  # they have due addresses, and nothing can be done about it now
         self._after_site = ""
         self._has_found = False  # in this sweep
@@ -102,7 +107,7 @@ class LaneRun:
             while self._tenure.is_sure() or await confirm():
                 if not self._is_cut_off:
                     await self._hand_out()
-                if self._tasks():
+                if self._batch_count:
                     await self._wait()
                 elif self._has_found and not self._is_cut_off:
                     self._after_site, self._has_found, self._is_swept = "", False, False
@@ -114,7 +119,7 @@ class LaneRun:
     # -- handing out ---
 
     async def _hand_out(self) -> None:
-        for name, site in list(self._sites.items()):
+        for name, site in [(name, site) for name, site in self._sites.items() if site.has_more]:
             if site.wants_more and self._room > 0:
                 await self._hand_out_more_of(name, site)
         # Not for every address that is done: a question to the ledger costs the same for one and for hundreds.
@@ -171,6 +176,10 @@ class LaneRun:
                 batch = asyncio.create_task(self._run_and_keep(site, run))
                 site.runs[batch] = run
             site.in_flight[batch] = address_ids
+            self._batch_count += 1
+            if batch in site.runs:
+                self._held_count += len(address_ids)
+            batch.add_done_callback(partial(self._note_end, name))
 
     def _settle_unasked(self, due: list[DueAddress]) -> None:
         turns = [Turn(one.address_id, None, one.attempt_count, None) for one in due]
@@ -220,28 +229,37 @@ class LaneRun:
 
     @property
     def _room(self) -> int:
-        held = sum(len(ids) for s in self._sites.values() if not s.asks_nobody for ids in s.in_flight.values())
-        return self._tools.addresses_at_once - held
+        return self._tools.addresses_at_once - self._held_count
 
-    def _tasks(self) -> list[asyncio.Future[None]]:
-        return [task for site in self._sites.values() for task in site.in_flight]
+    def _note_end(self, name: str, batch: asyncio.Future[None]) -> None:
+        self._ended.append((name, batch))
+        self._news.set()
 
     async def _wait(self) -> None:
         """Until a batch is done, or a site may want its next one."""
         seconds = LOOK_AGAIN_SECONDS if any(site.has_more for site in self._sites.values()) else None
-        await asyncio.wait(self._tasks(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for name, site in list(self._sites.items()):
-            for batch in [batch for batch in site.in_flight if batch.done()]:
-                del site.in_flight[batch]
-                site.runs.pop(batch, None)
-                batch.result()
-            if not site.in_flight and not site.wants_more:
-                del self._sites[name]
-                if site.is_left_alone:
-                    self._left_alone.add(name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        self._news.clear()
+        ended, self._ended = self._ended, []
+        for name, batch in ended:
+            self._put_away(name, batch)
+
+    def _put_away(self, name: str, batch: asyncio.Future[None]) -> None:
+        site = self._sites[name]
+        address_ids = site.in_flight.pop(batch)
+        self._batch_count -= 1
+        if site.runs.pop(batch, None) is not None:
+            self._held_count -= len(address_ids)
+        batch.result()
+        if not site.in_flight and not site.wants_more:
+            del self._sites[name]
+            if site.is_left_alone:
+                self._left_alone.add(name)
 
     async def _stop(self) -> None:
-        tasks = self._tasks()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        batches = [batch for site in self._sites.values() for batch in site.in_flight]
+        for batch in batches:
+            batch.cancel()
+        await asyncio.gather(*batches, return_exceptions=True)
