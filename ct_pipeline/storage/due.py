@@ -70,12 +70,13 @@ def due_addresses(
         return cursor.execute(
             f"""
             select address_id, address, domain, attempt_count,
-                   case when reason = %(accepted)s and asked_at > %(now)s - %(fresh_for)s then probe_id end
+                   case when reason = %(accepted)s and asked_at > %(now)s - %(fresh_for)s
+                             and (answered_at is null or asked_at > answered_at) then probe_id end
                        as accepted_probe_id
             from (
-                select due.address_id, site, domain, due.attempt_count, due.probe_id
+                select due.address_id, site, domain, due.attempt_count, due.probe_id, due.answered_at
                 from ledger.domains cross join lateral (
-                    select due.address_id, due.attempt_count, due.probe_id
+                    select due.address_id, due.attempt_count, due.probe_id, due.answered_at
                     from ledger.due
                     where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
                           and due.address_id <> all(%(in_flight)s)

@@ -95,6 +95,7 @@ def test_answers_that_are_no_longer_fresh_are_asked_again(cli: CommandLine, cont
     asked = len(cli.asked("shop.test"))
     with psycopg.connect(cli.environment["CT_DATABASE_URL"]) as connection:
         connection.execute("update ledger.due set answered_at = answered_at - interval '20 days'")
+        connection.execute("update ledger.probes set asked_at = asked_at - interval '20 days'")
     cli("verify", contacts, "-o", tmp_path / "out.csv")
     assert len(cli.asked("shop.test")) == asked
     cli("verify", contacts, "-o", tmp_path / "out.csv", CT_FRESH_FOR_DAYS="10")
