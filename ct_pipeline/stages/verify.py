@@ -5,8 +5,6 @@ stay due, and each lane is worked on by one process at a time.
 """
 
 import asyncio
-import contextlib
-import gc
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
@@ -18,13 +16,12 @@ from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.egresses import Egresses, load_egresses
 from ct_pipeline.stages.helo_names import refuse_unfit_helo_names
 from ct_pipeline.stages.lane_worker import LaneWorkers
+from ct_pipeline.stages.rare_collections import rare_collections
 from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.site_memory import open_breakers
 from ct_pipeline.verification.lane_summary import LaneSummary
-
-OBJECTS_BETWEEN_COLLECTIONS = 50_000  # some 20 MiB
 
 
 def verify_lanes(
@@ -75,28 +72,13 @@ def verify_lanes_iter(
     refuse_unfit_helo_names(settings, egresses, mine)
     look_up_domains(settings, pull_id=pull_id)
     workers = LaneWorkers(settings, egresses, on_commit, pull_id)
-    with _rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(workers.start(mine))
             while (summary := runner.run(workers.next_summary())) is not None:
                 yield summary
         finally:
             runner.run(workers.stop())
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Generator[None, None, None]:
-    """Sessions make many objects and few cycles: looking for those as often as Python does by itself costs a fifth of
-    the processor's time, most of it for what was imported before."""
-    threshold = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *threshold[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*threshold)
-        gc.unfreeze()
 
 
 def _idle_lanes(conn: psycopg.Connection, lanes: Sequence[str], pull_id: int | None) -> list[LaneSummary]:

@@ -125,6 +125,8 @@ class Connection:
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end of the connection."""
+        if not self._is_alive:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._replies.closed.wait()

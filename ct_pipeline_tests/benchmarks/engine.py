@@ -44,6 +44,7 @@ class Shape:
     site_connections: int = 5
     connections: int = 200  # to all sites
     cap: int = 0  # connections that a host bears
+    kind: str = "user"  # of names: one in five is dead; of "client", one in twenty
     is_rate_limited: bool = True  # by the default addresses a second and connections a minute of one site
 
     @property
@@ -69,8 +70,9 @@ SHAPES = (
     Shape("default_limits_20ms", 4, 1000, 20, PIPELINED),
     Shape("cap10_ours10", 4, 500, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
     Shape("cap10_ours20", 4, 500, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
-    Shape("cap10_ours10_large", 4, 5000, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
-    Shape("cap10_ours20_large", 4, 5000, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
+    Shape("cap10_ours10_large", 4, 15_000, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
+    Shape("cap10_few_dead", 4, 15_000, 20, UNPIPELINED, 10, cap=10, kind="client", is_rate_limited=False),
+    Shape("cap10_ours20_large", 4, 15_000, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
     Shape("one_address_0ms", 10_000, 1, 0, PIPELINED),
     Shape("one_address_20ms", 5000, 1, 20, PIPELINED),
 )
@@ -93,7 +95,7 @@ def main() -> None:
         table = Table(columns, 26)
         for shape in chosen:
             responder.behave(shape.behaviour)
-            figures = ask_list(_settings(shape, responder.port), [shape.addresses] * shape.domains)
+            figures = ask_list(_settings(shape, responder.port), [shape.addresses] * shape.domains, shape.kind)
             table.row(shape.name, *_cells(shape, figures, responder.counters()))
 
 

@@ -12,6 +12,7 @@ import uvloop
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.rare_collections import rare_collections
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
@@ -40,23 +41,25 @@ class EngineFigures:
     cpu_seconds: float
 
 
-def ask_list(settings: Settings, sizes: Sequence[int]) -> EngineFigures:
+def ask_list(settings: Settings, sizes: Sequence[int], kind: str = "user") -> EngineFigures:
     """Ask ``sizes[n]`` addresses of host n, each host a site of its own, within the limits of ``settings``.
+
+    ``kind`` is that of :func:`~ct_pipeline_tests.benchmarks.made_up_list.mailboxes`.
 
     Planning is measured with it, as it is part of every run; making the list and checking the answers are not.
     """
-    due, facts = _due_list(sizes)
+    due, facts = _due_list(sizes, kind)
     reader = ReplyReader.load()
     block = count(1)
     notebook = Notebook(lambda _what: range(first := next(block) * ID_BLOCK, first + ID_BLOCK))
     started, cpu_started = time.perf_counter(), time.process_time()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_ask(settings, due, facts, reader, notebook))
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     return EngineFigures(_score(due, notebook.tear_off()), seconds, cpu_seconds)
 
 
-def _due_list(sizes: Sequence[int]) -> tuple[list[DueAddress], dict[str, DomainFacts]]:
+def _due_list(sizes: Sequence[int], kind: str) -> tuple[list[DueAddress], dict[str, DomainFacts]]:
     due: list[DueAddress] = []
     facts: dict[str, DomainFacts] = {}
     now = datetime.now(UTC)
@@ -68,7 +71,7 @@ def _due_list(sizes: Sequence[int]) -> tuple[list[DueAddress], dict[str, DomainF
             now + timedelta(days=1),
         )  # fmt: skip
         first_id = len(due) + 1
-        due += [DueAddress(first_id + n, each, domain, 0) for n, each in enumerate(mailboxes(domain, size))]
+        due += [DueAddress(first_id + n, each, domain, 0) for n, each in enumerate(mailboxes(domain, size, kind))]
     return due, facts
 
 

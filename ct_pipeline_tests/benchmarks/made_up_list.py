@@ -26,15 +26,22 @@ def address_of(host: int) -> str:
     return socket.inet_ntoa(packed_address_of(host))
 
 
-def mailboxes(domain: str, count: int) -> Iterator[str]:
-    """``count`` addresses of the list at ``domain``; one in five has no mailbox."""
+DEAD_ONE_IN = {"user": 5, "client": 20}  # of the names that begin so
+
+
+def mailboxes(domain: str, count: int, kind: str = "user") -> Iterator[str]:
+    """``count`` addresses of the list at ``domain``; one in ``DEAD_ONE_IN[kind]`` has no mailbox."""
     for number in range(count):
-        yield f"user{number}@{domain}"
+        yield f"{kind}{number}@{domain}"
 
 
 def is_mailbox(address: bytes) -> bool:
     """Whether ``address`` exists. Names that are not of the list do not; ``postmaster`` does everywhere."""
-    return (address.startswith(b"user") and crc32(address) % 5 != 0) or address.startswith(b"postmaster@")
+    if address.startswith(b"user"):
+        return crc32(address) % DEAD_ONE_IN["user"] != 0
+    if address.startswith(b"client"):
+        return crc32(address) % DEAD_ONE_IN["client"] != 0
+    return address.startswith(b"postmaster@")
 
 
 def zipf_sizes(domain_count: int, largest: int) -> list[int]:
