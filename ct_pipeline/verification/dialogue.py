@@ -231,11 +231,13 @@ class Dialogue:
             self._plan_checkpoint()
             return
         has_questions = not self._is_leaving and self._plan_questions(now)
-        is_last = self.rcpt_count >= self.session_addresses or self.source.has_asked_all()
-        if not has_questions or (self._is_pipelined and is_last):
+        if not has_questions or (self._is_pipelined and self._is_last_group()):
             self._plan_quit()
         elif is_due:
             self._plan_checkpoint()
+
+    def _is_last_group(self) -> bool:
+        return self.rcpt_count >= self.session_addresses or self.source.has_asked_all()
 
     def _plan_questions(self, now: datetime) -> bool:
         room = 0

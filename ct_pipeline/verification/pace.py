@@ -112,6 +112,8 @@ class SitePace:
 
     def address_delay(self, now: datetime) -> float:
         """Seconds until the next address may be asked about."""
+        if now >= self._addresses.full_at:
+            return 0.0
         return self._addresses.delay(self._address_rate, self.session_addresses, now)
 
     # -- what happens ---

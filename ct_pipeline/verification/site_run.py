@@ -178,7 +178,8 @@ class SiteRun:
             self._dialer.avoid(opened.address)
 
     def _may_go_on(self) -> bool:
-        return self._may_ask() and not self.gate.pace.is_open(self.around.clock())
+        pace = self.gate.pace
+        return self._may_ask() and (pace.breaker is None or not pace.is_open(self.around.clock()))
 
     def _note_session(self, session_id: int, attempt: Attempt, dialogue: Dialogue | None, outcome: str) -> None:
         envelope = dialogue.envelope if dialogue else self.around.egress.envelope
