@@ -16,7 +16,8 @@ STAGE_BENCHMARKS := normalize.py contact_files.py profile_pulls.py ledger_writes
 LANE_SIZES ?=
 PEER_PYTHON ?= $(RUN)/python
 FUZZ_SECONDS := $(or $(SECONDS),300)
-TESTS ?= ct_pipeline_tests $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
+TESTS ?=
+PYTEST_OPTIONS := $(if $(CI),-p ct_pipeline_tests.ci_no_skips) $(if $(IS_ROOT),,--ignore=ct_pipeline_tests/real_servers)
 
 export DAGSTER_DISABLE_TELEMETRY := 1
 # pyright brings its own Node.js; without these it would use the machine's, and ask the network for news of itself.
@@ -30,7 +31,7 @@ demo: environment  ## verify a small internet on this machine and compare every 
 	$(RUN)/ct-pipeline demo
 
 test: environment test_servers  ## run the whole test suite, against real mail servers and a real database
-	$(RUN)/python -m pytest $(if $(CI),-p ct_pipeline_tests.ci_no_skips) $(TESTS)
+	$(RUN)/python -m $(if $(TESTS),pytest,ct_pipeline_tests.side_by_side) $(PYTEST_OPTIONS) $(TESTS)
 
 lint: environment  ## check style, format and types
 	$(RUN)/ruff check .
