@@ -11,8 +11,9 @@ reply can only have been meant for its own command, so that all before it were p
 A reply that quotes another address that was asked about disproves: it belongs to that one.
 
 A connection that breaks off proves nothing: the reply that would have shown the shift may never have come. One answer
-survives it: a refusal that was the last thing the host said, and the only one in doubt. That is the manner of hosts
-which hang up after a refusal. A shift cannot look like it, unless a host both says too much and breaks off in silence.
+survives it: a refusal that was the last thing the host said, and the only answer since the session's begin or its last
+checkpoint. That is the manner of hosts which hang up after a refusal. A shift cannot look like it, unless a host both
+says too much and breaks off in silence; after another answer, even one that proved itself, that is not rare enough.
 """
 
 import re
@@ -56,6 +57,7 @@ class Proof:
         self._is_cautious = is_cautious
         self._proven: list[Answer] = []
         self._unproven: list[Answer] = []
+        self._since_checkpoint = 0  # answers, proven or not
         self._asked: dict[str, int] = {}  # addresses named so far, and how often
         self._trusts_noop = capabilities.has("ENHANCEDSTATUSCODES")
         self._trusts_ehlo = bool(capabilities.lines)
@@ -84,6 +86,7 @@ class Proof:
     def add(self, answer: Answer, *, proves_itself: bool = False) -> None:
         """An answer that the host gave."""
         self._unproven.append(answer)
+        self._since_checkpoint += 1
         self._ends_with_answer = True
         if answer.reply.enhanced == _SUCCESS:
             self._trusts_noop = False
@@ -126,6 +129,7 @@ class Proof:
         if is_proof:
             self.prove()
             self._was_reset = False
+            self._since_checkpoint = 0
 
     def prove(self) -> None:
         """Replies and commands are in step: all answers so far are certain."""
@@ -135,8 +139,8 @@ class Proof:
 
     def break_off(self) -> list[Answer]:
         """The connection ended without proof; returns the answers that fall with it, in the order they came."""
-        refused = [answer for answer in self._unproven if answer.reply.code >= 400]
-        if len(self._unproven) == 1 and refused and self._ends_with_answer:
+        is_only_answer = self._since_checkpoint == 1 and len(self._unproven) == 1
+        if is_only_answer and self._unproven[0].reply.code >= 400 and self._ends_with_answer:
             self.prove()
         return self.drop()
 

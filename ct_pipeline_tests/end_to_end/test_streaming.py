@@ -39,12 +39,12 @@ def test_what_falls_due_meanwhile_is_taken_up(
     """Some addresses become due only after the sweep has passed them."""
     monkeypatch.setattr(lane_worker, "ADDRESSES_AT_ONCE", AT_ONCE)
     monkeypatch.setattr(lane_worker, "LANE_ADDRESSES_AT_LEAST", AT_ONCE)
-    with small_world(tmp_path, site_count=8, mailbox_count=10, reply_seconds=0.03) as world:
+    with small_world(tmp_path, site_count=8, mailbox_count=10, reply_seconds=0.08) as world:
         settings = world.settings(settings_for_tests, smtp_concurrency=2)
         take_in(settings, world.write_contacts(tmp_path / "contacts.csv"))
         look_up_in_one_lane(settings)
         with open_ledger(settings) as conn:
-            conn.execute("update ledger.due set next_attempt_at = now() + interval '0.5 s' where address_id % 3 = 0")
+            conn.execute("update ledger.due set next_attempt_at = now() + interval '1.5 s' where address_id % 3 = 0")
         summaries = verify_lanes(settings, lane_keys(load_providers()))
         assert sum(summary.due_count for summary in summaries) == 0
         assert world.answers().keys() >= set(world.truth)

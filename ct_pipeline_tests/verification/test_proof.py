@@ -143,3 +143,12 @@ def test_what_the_host_did_not_say_needs_no_proof_and_is_none_of_its_answers():
     proof.add_certain(LIVE)
     assert proof.take_proven() == [LIVE]
     assert not proof.has_proven
+
+
+def test_a_last_refusal_is_in_doubt_after_an_answer_that_proved_itself():
+    """One reply too many to that answer, then silence and the end: it looks just like a refusal of the next."""
+    proof = Proof(ENHANCED)
+    proof.add(DEAD, proves_itself=True)
+    proof.add(answer("550 5.1.1 User unknown", 3))
+    assert [fallen.question.address for fallen in proof.break_off()] == ["user3@a.test"]
+    assert proof.take_proven() == [DEAD]
