@@ -4,12 +4,10 @@ The work is resumable at any moment: what a host said is committed at least ever
 stay due, and each lane is worked on by one process at a time.
 """
 
-import asyncio
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
-import uvloop
 
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.domains import look_up_domains
@@ -17,6 +15,7 @@ from ct_pipeline.stages.egresses import Egresses, load_egresses
 from ct_pipeline.stages.helo_names import refuse_unfit_helo_names
 from ct_pipeline.stages.lane_worker import LaneWorkers
 from ct_pipeline.stages.rare_collections import rare_collections
+from ct_pipeline.stages.swift_loop import SwiftLoop
 from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
@@ -72,13 +71,13 @@ def verify_lanes_iter(
     refuse_unfit_helo_names(settings, egresses, mine)
     look_up_domains(settings, pull_id=pull_id)
     workers = LaneWorkers(settings, egresses, on_commit, pull_id)
-    with rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with rare_collections(), SwiftLoop() as loop:
         try:
-            runner.run(workers.start(mine))
-            while (summary := runner.run(workers.next_summary())) is not None:
+            loop.run(workers.start(mine))
+            while (summary := loop.run(workers.next_summary())) is not None:
                 yield summary
         finally:
-            runner.run(workers.stop())
+            loop.run(workers.stop())
 
 
 def _idle_lanes(conn: psycopg.Connection, lanes: Sequence[str], pull_id: int | None) -> list[LaneSummary]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-import uvloop
-
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.rare_collections import rare_collections
+from ct_pipeline.stages.swift_loop import SwiftLoop
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.egress import DEFAULT_EGRESS, Egress, Envelope
@@ -53,8 +52,8 @@ def ask_list(settings: Settings, sizes: Sequence[int], kind: str = "user") -> En
     block = count(1)
     notebook = Notebook(lambda _what: range(first := next(block) * ID_BLOCK, first + ID_BLOCK))
     started, cpu_started = time.perf_counter(), time.process_time()
-    with rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_ask(settings, due, facts, reader, notebook))
+    with rare_collections(), SwiftLoop() as loop:
+        loop.run(_ask(settings, due, facts, reader, notebook))
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     return EngineFigures(_score(due, notebook.tear_off()), seconds, cpu_seconds)
 

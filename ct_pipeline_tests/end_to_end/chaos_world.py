@@ -136,6 +136,7 @@ def environment(nameserver: str, port: int) -> dict[str, str]:
         "CT_SMTP_PORT": str(port),
         "CT_ALLOWED_NETWORKS": NETWORK,
         "CT_HELO_NAME": "prober.test",
+        "CT_HELO_UNCHECKED": "true",
         "CT_MAIL_FROM": "probe@prober.test",
         "CT_CONNECT_TIMEOUT_SECONDS": "3",
         "CT_GREETING_TIMEOUT_SECONDS": "1",

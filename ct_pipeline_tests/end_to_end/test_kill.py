@@ -33,8 +33,8 @@ def test_thirty_kills_lose_nothing_and_repeat_at_most_the_last_second(
     settings_for_tests: Settings, verifiers: Verifiers, tmp_path: Path
 ) -> None:
     dice = random.Random(SEED)
-    with small_world(tmp_path, site_count=4, mailbox_count=700, reply_seconds=0.02, has_catch_all=True) as world:
-        settings = world.settings(settings_for_tests, smtp_concurrency=2)
+    with small_world(tmp_path, site_count=4, mailbox_count=1200, reply_seconds=0.02, has_catch_all=True) as world:
+        settings = world.settings(settings_for_tests, smtp_concurrency=2, session_addresses=20)
         pull_id = take_in(settings, world.write_contacts(tmp_path / "contacts.csv"))
         lives = [dice.uniform(0, LONGEST_LIFE_SECONDS) for _ in range(KILL_COUNT)]
         print(f"seed {SEED}; killed after {', '.join(f'{seconds:.2f}' for seconds in lives)} s")
