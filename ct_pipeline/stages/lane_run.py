@@ -99,6 +99,7 @@ class LaneRun:
         self._after_site = ""
         self._has_found = False  # in this sweep
         self._is_swept = False
+        self._told: set[str] = set()  # why sites were left
         self._is_cut_off = False  # our own proxy or source address failed: the rest of the lane would fare no better
 
     async def run(self, confirm: Callable[[], Awaitable[bool]]) -> None:
@@ -214,12 +215,12 @@ class LaneRun:
             return
         if run.stopped_because.reason is Reason.EGRESS_TROUBLE:
             self._is_cut_off = True
-            summary.stopped_because.append(
-                f"egress {self._around.egress.name} cannot connect, see `ct-pipeline doctor`"
-            )
+            why = f"egress {self._around.egress.name} cannot connect, see `ct-pipeline doctor`"
         else:
-            summary.stopped_because.append(f"{run.plan.site}: {run.stopped_because.reason}")
-        summary.stopped_because[:] = dict.fromkeys(summary.stopped_because)
+            why = f"{run.plan.site}: {run.stopped_because.reason}"
+        if why not in self._told:
+            self._told.add(why)
+            summary.stopped_because.append(why)
 
     # -- waiting and ending ---
 

@@ -102,7 +102,8 @@ class LaneWorkers:
                 task.cancel()
             await asyncio.gather(*self._lanes, return_exceptions=True)
             if hasattr(self, "_committer"):
-                self._committer.cancel()
+                async with self._commit_lock:  # not in the middle of a commit, whose page would be lost
+                    self._committer.cancel()
                 await asyncio.gather(self._committer, return_exceptions=True)
                 await self._commit()
         finally:

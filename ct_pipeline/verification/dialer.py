@@ -23,6 +23,7 @@ class Attempt:
     started_at: datetime
     outcome: Connection | Refusal
     was_dialled: bool = True  # False: it was found unreachable earlier in this run
+    is_backup: bool = False  # the group has hosts that are preferred to this one
 
 
 class Dialer:
@@ -40,11 +41,21 @@ class Dialer:
         self._avoided: set[str] = set()
         self._tls_is_broken: set[str] = set()
 
-    async def dial(self, group: HostGroup, note: Callable[[Attempt], None]) -> Attempt | None:
-        """Try the hosts in turn until a session comes about; ``note`` is told of each attempt that came to nothing."""
+    async def dial(
+        self, group: HostGroup, note: Callable[[Attempt], None], is_only_full: Callable[[str], bool]
+    ) -> Attempt | None:
+        """Try the hosts in turn until a session comes about; ``note`` is told of each attempt that came to nothing.
+
+        Where a host ``is_only_full``, those that are less preferred are not tried: it talks to us, and a backup may
+        accept any name.
+        """
         around = self._around
         dial_count = 0
-        for host, address in self._endpoints(group):
+        best = min((mx.preference for mx in group.mx_hosts), default=0)
+        worst = max((mx.preference for mx in group.mx_hosts), default=0)
+        for preference, host, address in self._endpoints(group):
+            if preference > worst:
+                continue
             started_at = around.clock()
             if (known := self._unreachable.get(address)) is not None:
                 note(Attempt(host, address, started_at, Refusal(known), was_dialled=False))
@@ -63,7 +74,7 @@ class Dialer:
                 proxy=around.egress.proxy,
                 use_tls=use_tls,
             )
-            attempt = Attempt(host, address, started_at, outcome)
+            attempt = Attempt(host, address, started_at, outcome, is_backup=preference > best)
             if isinstance(outcome, Connection):
                 if outcome.tls_failed:
                     self._tls_is_broken.add(address)
@@ -72,6 +83,8 @@ class Dialer:
             if outcome.is_ours:
                 break  # nothing is learnt of the host, and no other one would fare better
             self._unreachable[address] = outcome.reply
+            if is_only_full(address):
+                worst = preference
         return None
 
     def forgive(self, group: HostGroup) -> None:
@@ -84,14 +97,15 @@ class Dialer:
         """Sessions at ``address`` come to nothing: try the other hosts first."""
         self._avoided.add(address)
 
-    def _endpoints(self, group: HostGroup) -> list[tuple[str, str]]:
+    def _endpoints(self, group: HostGroup) -> list[tuple[int, str, str]]:
+        """(preference, host, address) in the order to try them."""
         hosts = list(group.mx_hosts)
         if len(hosts) > 1:
             self._turn += 1
             dice = random.Random(f"{self._seed}:{self._turn}")  # noqa: S311 - spreads load, hides nothing
             hosts.sort(key=lambda mx: (mx.preference, dice.random()))
-        first = [(mx.host, address) for mx in hosts for address in mx.addresses[:ADDRESSES_PER_HOST]]
-        rest = [(mx.host, address) for mx in hosts for address in mx.addresses[ADDRESSES_PER_HOST:]]
+        first = [(mx.preference, mx.host, address) for mx in hosts for address in mx.addresses[:ADDRESSES_PER_HOST]]
+        rest = [(mx.preference, mx.host, address) for mx in hosts for address in mx.addresses[ADDRESSES_PER_HOST:]]
         if not self._avoided:
             return first + rest
-        return sorted(first + rest, key=lambda endpoint: endpoint[1] in self._avoided)
+        return sorted(first + rest, key=lambda endpoint: endpoint[2] in self._avoided)

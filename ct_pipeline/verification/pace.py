@@ -67,7 +67,7 @@ class SitePace:
         self.limits = limits
         self.live_sessions = 0  # dialled, and not closed by the host yet
         self._greeted: Counter[str] = Counter()  # of these, those that came about, by the address dialled
-        self._refused_count = 0  # connections since the last one that came about
+        self._refused: Counter[str] = Counter()  # connections since the last one that came about, by address
         self._not_before = now
         self.memory = memory or SiteMemory(
             egress, site, lane, updated_at=now, share=min(1.0, FIRST_CONNECTIONS / limits.connections)
@@ -125,7 +125,7 @@ class SitePace:
     def greeted(self, address: str) -> None:
         """The session that was dialled has come about, at ``address``."""
         self._greeted[address] += 1
-        self._refused_count = 0
+        del self._refused[address]
 
     def left(self, address: str) -> None:
         """It has ended, at ``address``; :meth:`closed` follows."""
@@ -141,7 +141,7 @@ class SitePace:
         It has if it talks to another session; or has talked to one, and may not have taken it off its count yet.
         """
         met = [address for address in addresses if address in self._greeted]
-        return any(self._greeted[address] for address in met) or (bool(met) and self._refused_count < MAX_KNOCKS)
+        return any(self._greeted[address] or self._refused[address] < MAX_KNOCKS for address in met)
 
     def ask(self, count: int, now: datetime) -> None:
         """``count`` addresses were asked about."""
@@ -150,8 +150,8 @@ class SitePace:
 
     def clean(self, count: int, now: datetime) -> None:
         """``count`` answers came without any sign of strain."""
-        if self.breaker is not None:
-            self._remember(now, breaker=None)
+        if self.breaker is not None and not self.is_open(now):
+            self._remember(now, breaker=None)  # before its time, the answer is of a session that was begun earlier
         self._clean_count += count
         if self._clean_count < ANSWERS_PER_ROUND * self.connections(now) or self.memory.share == 1.0:
             return
@@ -166,16 +166,21 @@ class SitePace:
         self._clean_count = 0
         self._remember(now, share=max(LEAST_SHARE, self.memory.share / 2))
 
-    def full(self, now: datetime) -> None:
-        """It refused a connection because others were open: no more than these at once."""
+    def full(self, addresses: Iterable[str], now: datetime) -> None:
+        """A host at ``addresses`` refused a connection because others were open: no more than these at once."""
         self.strain(now)
-        self._remember(now, ceiling=max(1, self._greeted.total()), ceiling_at=now)
-        if not self._greeted.total():
-            self._refused_count += 1
-            self._not_before = now + timedelta(seconds=2**self._refused_count / 4)
+        met = [address for address in addresses if address in self._greeted]
+        if any(self._greeted[address] for address in met):
+            self._remember(now, ceiling=max(1, self._greeted.total()), ceiling_at=now)
+            return
+        self._refused.update(met)
+        knocks = max((self._refused[address] for address in met), default=1)
+        self._not_before = now + timedelta(seconds=2**knocks / 4)
 
     def unwelcome(self, reading: Reading, reply: Reply, now: datetime) -> BreakerNote:
-        """The site wants none of us: the breaker opens."""
+        """The site wants none of us: the breaker opens, or is open already."""
+        if self.breaker is not None and self.is_open(now):
+            return self.breaker
         self.strain(now)
         before = self.breaker
         count = before.opened_count + 1 if before is not None else 1

@@ -68,7 +68,9 @@ class SiteRun:
                     await self._news.wait()
                     self._news.clear()
                     if self._failure is not None:
-                        raise self._failure
+                        break
+                if self._failure is not None:
+                    raise self._failure
             finally:
                 self._is_stopping = True
                 for task in self._live:
@@ -120,7 +122,11 @@ class SiteRun:
 
     async def _session(self, group: HostGroup) -> None:
         refusals: list[tuple[Reply, int]] = []
-        opened = await self._dialer.dial(group, lambda attempt: refusals.append(self._note_refusal(attempt)))
+        opened = await self._dialer.dial(
+            group,
+            lambda attempt: refusals.append(self._note_refusal(attempt)),
+            lambda address: self.gate.pace.is_only_full([address]),
+        )
         if opened is not None:
             assert isinstance(opened.outcome, Connection)
             self.gate.pace.greeted(opened.address)
@@ -141,6 +147,9 @@ class SiteRun:
         return reply, session_id
 
     async def _converse(self, group: HostGroup, opened: Attempt, connection: Connection) -> None:
+        if opened.is_backup:
+            for domain in group.domains:
+                domain.start_over()
         session_id = self.notebook.new_session_id()
         source = SessionQuestions(group, self._may_go_on)
         pace = self.gate.pace
@@ -160,6 +169,7 @@ class SiteRun:
         )
 
         def keep_proven() -> None:
+            self._state.heed(dialogue, self.around.clock())
             if answers := dialogue.take_proven():
                 self._state.record(group, session_id, answers, self.around.clock())
                 self._news.set()

@@ -18,6 +18,8 @@ from ct_pipeline.vocabulary import Reason
 
 MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
 LEAST_SESSION_ADDRESSES = 5  # a host that ends sessions earlier than that is left to end them
+# What has nothing to do with how many connections are open.
+_NOT_FOR_NUMBERS = STOP_REASONS - {Reason.RATE_LIMITED} | {Reason.EGRESS_TROUBLE}
 _OUT_OF_STEP = no_reply(Stage.RCPT, "out of step: the host sent more replies than it was asked for")
 _NOWHERE = no_reply(Stage.CONNECT, "no route: no address to dial")
 
@@ -78,6 +80,16 @@ class SiteState:
             group.share(self._domains[name])
         self._feel(answers, now)
 
+    def heed(self, dialogue: Dialogue, now: datetime) -> None:
+        """A session has just been told that we are unwelcome: all others stop now, not when that one has closed."""
+        refusal = dialogue.refusal
+        if refusal is None or self.stopped_because is not None or refusal.reading.reason not in STOP_REASONS:
+            return
+        if refusal.reading.reason is Reason.SENDER_REFUSED and dialogue.may_change_sender:
+            return
+        self.pace.unwelcome(refusal.reading, refusal.reply, now)
+        self.stopped_because = refusal.reading
+
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
         self._learn_manners(group, dialogue, now)
@@ -110,8 +122,10 @@ class SiteState:
         Args:
             refusals: for each host that was tried, what it said (or its silence) and the session that shows it.
         """
-        if self.pace.is_only_full(address for mx in group.mx_hosts for address in mx.addresses):
-            self.pace.full(now)
+        addresses = [address for mx in group.mx_hosts for address in mx.addresses]
+        is_turned_away = any(self._read(reply).reason in _NOT_FOR_NUMBERS for reply, _ in refusals)
+        if not is_turned_away and self.pace.is_only_full(addresses):
+            self.pace.full(addresses, now)
             return True
         # What a host said tells more than what another one kept silent about.
         reply, session_id = next((r for r in refusals if r[0].code), refusals[-1] if refusals else (_NOWHERE, 0))

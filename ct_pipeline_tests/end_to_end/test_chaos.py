@@ -103,6 +103,9 @@ class Chaos:
             connection.execute(
                 "update ledger.due set next_attempt_at = now(), attempt_count = 0 where next_attempt_at > now()"
             )
+            connection.execute(
+                "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
+            )
 
     def held_locks(self) -> int:
         with psycopg.connect(self.url) as connection:

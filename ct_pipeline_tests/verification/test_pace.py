@@ -81,7 +81,7 @@ def test_a_refused_connection_sets_a_ceiling_that_is_forgotten_after_some_hours(
     for _ in range(3):
         pace.connect(NOW)
         pace.greeted("192.0.2.1")
-    pace.full(NOW)
+    pace.full(["192.0.2.1"], NOW)
     pace.clean(10_000, NOW)
     pace.clean(10_000, NOW)
     assert pace.connections(NOW) == 3
@@ -109,7 +109,7 @@ def test_a_host_that_has_talked_to_us_may_refuse_a_few_more_before_it_counts_as_
     pace.left("192.0.2.1")
     pace.closed()
     while pace.is_only_full(["192.0.2.1"]):
-        pace.full(now)
+        pace.full(["192.0.2.1"], now)
         waits.append(pace.connect_delay(now))
         now += timedelta(seconds=waits[-1])
     assert waits == [0.5, 1.0, 2.0]
@@ -190,3 +190,25 @@ def test_a_rate_limit_is_waited_for_in_minutes_or_as_long_as_the_host_asks():
 def test_signs_of_strain(code, enhanced, text, expected):
     reply = Reply(Stage.RCPT, code, enhanced, text)
     assert is_strain(reply, READER.read(reply)) is expected
+
+
+def test_a_clean_answer_of_a_session_that_was_begun_before_leaves_the_breaker_open_and_one_block_counts_once():
+    pace = site(known(1.0))
+    first = pace.unwelcome(READER.read(BLOCK), BLOCK, NOW)
+    assert pace.unwelcome(READER.read(BLOCK), BLOCK, NOW + timedelta(seconds=1)) == first
+    pace.clean(5, NOW + timedelta(seconds=1))
+    assert pace.breaker == first
+    pace.clean(1, first.until_at)
+    assert pace.breaker is None
+
+
+def test_a_host_that_refuses_says_nothing_of_how_many_connections_another_bears():
+    pace = site(known(1.0))
+    for address in ("192.0.2.1", "192.0.2.2"):
+        pace.connect(NOW)
+        pace.greeted(address)
+    pace.left("192.0.2.2")
+    pace.closed()
+    while pace.is_only_full(["192.0.2.2"]):
+        pace.full(["192.0.2.2"], NOW)
+    assert pace.memory.ceiling is None
