@@ -169,7 +169,7 @@ class SiteRun:
         )
 
         def keep_proven() -> None:
-            self._state.heed(dialogue, self.around.clock())
+            self._state.heed(group, dialogue, session_id, self.around.clock())
             if answers := dialogue.take_proven():
                 self._state.record(group, session_id, answers, self.around.clock())
                 self._news.set()

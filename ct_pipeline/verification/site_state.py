@@ -37,6 +37,7 @@ class SiteState:
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
         self.books = Bookkeeper(notebook)
+        self._heeded: tuple[HostGroup, Answer, int] | None = None  # who turned us away, how, in which session
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
         self._groups = deque(plan.groups)  # those that may still need a session
@@ -80,7 +81,7 @@ class SiteState:
             group.share(self._domains[name])
         self._feel(answers, now)
 
-    def heed(self, dialogue: Dialogue, now: datetime) -> None:
+    def heed(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> None:
         """A session has just been told that we are unwelcome: all others stop now, not when that one has closed."""
         refusal = dialogue.refusal
         if refusal is None or self.stopped_because is not None or refusal.reading.reason not in STOP_REASONS:
@@ -89,6 +90,7 @@ class SiteState:
             return
         self.pace.unwelcome(refusal.reading, refusal.reply, now)
         self.stopped_because = refusal.reading
+        self._heeded = (group, refusal, session_id)
 
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
@@ -143,6 +145,9 @@ class SiteState:
 
     def end(self, now: datetime) -> None:
         """After the last session: settle what came back from it when its domain was settled, or its hosts closed."""
+        if self._heeded is not None and self._heeded[0].closing is None:  # its session did not end by it after all
+            group, refusal, session_id = self._heeded
+            self._close(group, refusal, session_id, now)
         self._settle_leftovers(now)
         self.books.leave_held(now)
 

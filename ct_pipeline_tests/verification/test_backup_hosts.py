@@ -4,7 +4,7 @@ import asyncio
 
 from ct_pipeline.verification.notebook import Observations
 from ct_pipeline_tests.verification.asking import ask, domain, finished
-from ct_pipeline_tests.verification.scripted_host import HANG_UP, Script, listening, polite
+from ct_pipeline_tests.verification.scripted_host import HANG_UP, PAUSE, Script, listening, polite
 
 FIRST, BACKUP = "127.0.0.21", "127.0.0.22"
 NAMES = [f"dead{number}" for number in range(6)]
@@ -52,16 +52,18 @@ def test_a_backup_that_tells_names_apart_is_believed():
 
 
 def test_a_first_host_that_only_has_too_many_connections_is_not_passed_over():
-    sessions = 0
+    open_sessions = 0
 
     def one_at_a_time(command: str) -> list[bytes]:
-        nonlocal sessions
+        nonlocal open_sessions
         if command == "connect":
-            sessions += 1
-            if sessions > 1:
+            if open_sessions:
                 return [b"421 4.7.0 Too many connections\r\n", HANG_UP]
-        sessions -= command == "QUIT"
-        return polite(tells_apart)(command)
+            open_sessions += 1
+        open_sessions -= command == "QUIT"
+        return [PAUSE, *polite(tells_apart)(command)] if command.startswith("RCPT") else polite(tells_apart)(command)
 
-    page = visit(one_at_a_time, polite(accepts_all), *NAMES, "live7")
+    names = [f"dead{number}" for number in range(60)]
+    page = visit(one_at_a_time, polite(accepts_all), *names, "live60")
+    assert {session.outcome for session in page.sessions} >= {"done", "refused"}
     assert {session.mx_address for session in page.sessions} == {FIRST}
