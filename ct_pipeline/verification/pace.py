@@ -119,7 +119,12 @@ class SitePace:
     # -- what happens ---
 
     def connect(self, now: datetime) -> None:
+        """A session is begun, and its first host is dialled."""
         self.live_sessions += 1
+        self.connect_again(now)
+
+    def connect_again(self, now: datetime) -> None:
+        """The same session dials once more: another host, or the same one without TLS."""
         self._connections.take(1, self.limits.connections_per_minute / MINUTE, now)
 
     def greeted(self, address: str) -> None:
