@@ -58,13 +58,14 @@ def due_addresses(
     *,
     after_site: str = "",
     only_site: str = "",
+    skipped_sites: Collection[str] = (),
 ) -> list[DueAddress]:
     """At most ``limit`` addresses of a lane whose turn has come, site by site, those of one domain together.
 
     Only domains that take mail by facts still in force (an expired domain is looked up first), and only sites whose
     breaker is not open. An address is returned again until its turn is written, so a caller that is still asking some
     passes their ids as ``in_flight``. With ``pull_id``, only addresses that this pull holds. A sweep through the lane
-    goes on ``after_site``, the site of the last address that it was given.
+    goes on ``after_site``, the site of the last address that it was given; ``skipped_sites`` are left out.
     """
     with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
         return cursor.execute(
@@ -86,7 +87,8 @@ def due_addresses(
                     order by next_attempt_at, due.address_id
                     limit %(limit)s
                 ) as due
-                where lane = %(lane)s and {"site = %(only_site)s" if only_site else "site > %(after_site)s"}
+                where lane = %(lane)s and site <> all(%(skipped_sites)s)
+                      and {"site = %(only_site)s" if only_site else "site > %(after_site)s"}
                       and service = any(%(takes_mail)s) and expires_at > %(now)s
                       and not exists (
                           select from ledger.site_memories m
@@ -108,6 +110,7 @@ def due_addresses(
                 "fresh_for": ACCEPTANCE_FRESH_FOR,
                 "after_site": after_site,
                 "only_site": only_site,
+                "skipped_sites": list(skipped_sites),
             },
         ).fetchall()
 
