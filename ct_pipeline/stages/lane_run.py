@@ -192,10 +192,8 @@ class LaneRun:
         turns_before = site.turn_count
         try:
             await run.run()
-            if site.turn_count > turns_before:  # be it by another batch of the site
-                site.is_left_alone = False
-            elif self._around.may_ask():
-                site.is_left_alone = True  # it would be handed out again and again
+            if self._around.may_ask():
+                site.learn_whether_to_go_on(turns_before)
         finally:
             self._add_up(run)
         await self._tools.kept()

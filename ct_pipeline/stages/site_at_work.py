@@ -38,6 +38,11 @@ class SiteAtWork:
         """All that are out."""
         return [address_id for ids in self.in_flight.values() for address_id in ids]
 
+    def learn_whether_to_go_on(self, turns_before: int) -> None:
+        """A batch has ended that began when there had been ``turns_before``: where no turn has come since, be it of
+        another batch, the next one would be handed out in vain, again and again."""
+        self.is_left_alone = self.turn_count == turns_before
+
     def put_away(self, batch: asyncio.Future[None]) -> int:
         """Forget a batch that is done. Returns how many of its addresses were held."""
         address_ids = self.in_flight.pop(batch)

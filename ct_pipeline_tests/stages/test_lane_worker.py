@@ -54,5 +54,5 @@ async def stopped_in_the_middle(settings: Settings, holder: psycopg.Connection, 
 
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.01)
