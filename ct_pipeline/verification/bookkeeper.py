@@ -18,6 +18,8 @@ from ct_pipeline.verification.recheck import next_attempt
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
+# A backup may accept any name where the first host does not; that one is seldom away for longer.
+BACKUP_FRESH_FOR = timedelta(days=1)
 
 
 class Bookkeeper:
@@ -148,6 +150,7 @@ class Bookkeeper:
         if proven.is_catch_all is None or fact == known:
             return
         self._noted_facts[domain.domain] = fact
+        fresh_for = BACKUP_FRESH_FOR if domain.is_at_backup else CATCH_ALL_FRESH_FOR
         self._notebook.page.catch_all_facts.append(
             CatchAllFact(
                 domain=domain.domain,
@@ -155,7 +158,7 @@ class Bookkeeper:
                 tells_apart=proven.tells_apart,
                 probe_id=self._last_probe.get(domain.domain),
                 found_at=now,
-                expires_at=now + CATCH_ALL_FRESH_FOR,
+                expires_at=now + fresh_for,
             )
         )
 

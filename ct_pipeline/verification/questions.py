@@ -74,7 +74,7 @@ class DomainQuestions:
         self._waiting: deque[DueAddress] = deque()
         self._wants: deque[ProbeKind] = deque()
         self._has_asked: set[ProbeKind] = set()
-        self._is_at_backup = False
+        self.is_at_backup = False  # a less preferred host has been asked
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
         for address in due:
@@ -176,9 +176,9 @@ class DomainQuestions:
 
     def start_over(self) -> None:
         """From here on a backup host is asked, which may accept any name: nothing learnt at others counts there."""
-        if self._is_at_backup:
+        if self.is_at_backup:
             return
-        self._is_at_backup = True
+        self.is_at_backup = True
         self.heard, self.proven = DomainKnowledge(), DomainKnowledge()
         self._has_asked.clear()
         self._wants.clear()

@@ -179,7 +179,7 @@ class SiteRun:
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window_limit=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
+            window_limit=self.plan.limits.window if pace.bears_pipelining(self.around.clock()) else 1,
             window=group.window,
             may_change_sender=egress.has_other_sender and group.may_change_sender,
         )

@@ -18,7 +18,7 @@ BREAKER = BreakerNote(Reason.PROBER_BLOCKED, "Client host blocked", NOON, NOON +
 
 
 def memory(site: str = "x.test", egress: str = "default", breaker: BreakerNote | None = BREAKER) -> SiteMemory:
-    return SiteMemory(egress, site, LANE, NOON, 0.25, 12, NOON - DAY, breaker, True, False, True)
+    return SiteMemory(egress, site, LANE, NOON, 0.25, 12, NOON - DAY, breaker, NOON - DAY, False, True)
 
 
 def test_what_was_kept_is_remembered(conn: psycopg.Connection) -> None:
