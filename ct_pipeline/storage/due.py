@@ -15,16 +15,6 @@ from ct_pipeline.verification.probe import DueAddress
 from ct_pipeline.vocabulary import Reason
 
 
-class DueCount(NamedTuple):
-    """How many addresses of a lane wait for the same reason."""
-
-    lane: str  # "" while the domain was never looked up
-    reason: Reason | None  # of the last answer; None when there was none yet
-    due_now_count: int
-    due_later_count: int
-    next_at: datetime  # the earliest of them
-
-
 class DueAgain(NamedTuple):
     """What is still to be asked: addresses in all and those whose turn comes within the hour, and when."""
 
@@ -158,26 +148,6 @@ def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = Non
         {"now": now, "takes_mail": TAKES_MAIL, "pull_id": pull_id},
     ).fetchall()
     return dict(rows)
-
-
-def due_counts(conn: psycopg.Connection, now: datetime) -> list[DueCount]:
-    """Everything that waits, by lane and by the reason of the last answer."""
-    rows = conn.execute(
-        f"""
-        {_HELD}
-        select lane, reason, count(*) filter (where due_at <= %(now)s), count(*) filter (where due_at > %(now)s),
-               min(due_at)
-        from (
-            select lane, reason, greatest(next_attempt_at, until_at) as due_at
-            from ledger.due join ledger.domains on domains.domain_id = due.domain_id
-            left join ledger.probes using (probe_id) left join held on held.domain_id = due.domain_id
-            where next_attempt_at is not null
-        ) as waiting
-        group by lane, reason order by lane, reason nulls first
-        """,  # noqa: S608 - the words above
-        {"now": now},
-    ).fetchall()
-    return [DueCount(lane, Reason(reason) if reason else None, *rest) for lane, reason, *rest in rows]
 
 
 def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetime | None:
