@@ -284,3 +284,12 @@ def test_what_look_ups_sent_adds_up(conn: psycopg.Connection) -> None:
     keep_domain_facts(conn, [replace(first, looked_up_at=NOON + DAY), facts("y.test")], NOON + DAY)
     rows = conn.execute("select domain, dns_query_count, mx_query_count from ledger.domains order by domain").fetchall()
     assert rows == [("x.test", 11, 4), ("y.test", 0, 0)]
+
+
+def test_a_sweep_goes_on_after_a_site_and_passes_over_those_at_work(conn: psycopg.Connection) -> None:
+    names = ("a.test", "b.test", "c.test", "d.test")
+    take(conn, *(f"ann@{name}" for name in names))
+    look_up(conn, *names)
+    due = due_addresses(conn, LANE, NOON, 10, after_site="a.test", skipped_sites=["c.test"])
+    assert [address.domain for address in due] == ["b.test", "d.test"]
+    assert [address.domain for address in due_addresses(conn, LANE, NOON, 10, only_site="c.test")] == ["c.test"]
