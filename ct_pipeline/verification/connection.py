@@ -67,7 +67,7 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None] = lambda: None,
-        wait_seconds: Callable[[int], float] = lambda _asked_count: 0.0,
+        wait_seconds: Callable[[int, datetime], float] = lambda _asked_count, _now: 0.0,
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
@@ -101,22 +101,24 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None],
-        wait_seconds: Callable[[int], float],
+        wait_seconds: Callable[[int, datetime], float],
     ) -> None:
         asked_count = 0
+        now = clock()
         while not dialogue.is_over:
             if not dialogue.outstanding_count:
-                while (seconds := wait_seconds(dialogue.rcpt_count - asked_count)) > 0 and self._is_alive:
+                while (seconds := wait_seconds(dialogue.rcpt_count - asked_count, now)) > 0 and self._is_alive:
                     asked_count = dialogue.rcpt_count
                     await self._sleep(seconds)
+                    now = clock()
                 asked_count = dialogue.rcpt_count
                 if self._replies.has_surplus():
                     dialogue.break_off()
                     break
-                if commands := dialogue.next_commands(clock()):
+                if commands := dialogue.next_commands(now):
                     self._replies.expect(dialogue.outstanding_count)
                     self._transport.write(commands)
-            await self._receive(dialogue, clock, timeouts)
+            now = await self._receive(dialogue, clock, timeouts)
             after_reply()
 
     @property
@@ -137,22 +139,23 @@ class Connection:
         dialogue.ask_no_more()
         try:
             async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
-                await self._carry(dialogue, clock, timeouts, after_reply, lambda _asked_count: 0.0)
+                await self._carry(dialogue, clock, timeouts, after_reply, lambda _asked_count, _now: 0.0)
         except TimeoutError:
             if not dialogue.is_closing:
                 self._transport.write(b"QUIT\r\n")
             dialogue.leave()
 
-    async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
-        """Hand whatever has come to ``dialogue``; no reply within its time ends the session."""
+    async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> datetime:
+        """Hand whatever has come to ``dialogue``; no reply within its time ends the session. Returns when it came."""
         try:
             wait = min(CLOSING_TIMEOUT_SECONDS, timeouts.reply) if dialogue.is_closing else timeouts.reply
             replies = await self._replies.next_replies(wait)
         except TimeoutError:
-            dialogue.lose("no reply in time", clock(), is_timeout=True)
+            dialogue.lose("no reply in time", now := clock(), is_timeout=True)
         except ConnectionError as error:
-            dialogue.lose(f"connection lost: {clean_text(str(error))}", clock())
+            dialogue.lose(f"connection lost: {clean_text(str(error))}", now := clock())
         except NotSmtpError:
+            now = clock()
             dialogue.break_off()
         else:
             now = clock()
@@ -160,6 +163,7 @@ class Connection:
                 if dialogue.is_over:
                     break
                 dialogue.receive(reply, now)
+        return now
 
     async def _close(self, *, is_host_first: bool = False) -> None:
         """Close. ``is_host_first``: after QUIT the host closes (RFC 5321 section 4.1.1.10), and until it has, the

@@ -4,6 +4,7 @@ allows, ended politely, recorded."""
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -33,6 +34,7 @@ class SiteRun:
 
     def __post_init__(self) -> None:
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
+        self._last_reply: Reply | None = None
         self._live: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._failure: BaseException | None = None
@@ -116,7 +118,10 @@ class SiteRun:
         return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
 
     def _read(self, reply: Reply) -> Reading:
-        return self.around.read(reply, self.plan.provider)
+        if reply is not self._last_reply:  # nearly always the same "Ok", and then the same record
+            self._last_reading = self.around.read(reply, self.plan.provider)
+            self._last_reply = reply
+        return self._last_reading
 
     # -- one session ---
 
@@ -169,13 +174,13 @@ class SiteRun:
         )
 
         def keep_proven() -> None:
-            self._state.heed(group, dialogue, session_id, self.around.clock())
+            if dialogue.refusal is not None:
+                self._state.heed(group, dialogue, session_id, self.around.clock())
             if answers := dialogue.take_proven():
                 self._state.record(group, session_id, answers, self.around.clock())
                 self._news.set()
 
-        def wait_seconds(asked_count: int) -> float:
-            now = self.around.clock()
+        def wait_seconds(asked_count: int, now: datetime) -> float:
             pace.ask(asked_count, now)
             return pace.address_delay(now)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.connection import Timeouts
@@ -21,5 +22,5 @@ class Surroundings:
     slots: asyncio.Semaphore
     read: Callable[[Reply, str], Reading]
     may_ask: Callable[[], bool] = lambda: True  # False while the lane's lock is in doubt
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = partial(datetime.now, UTC)
     seed: int = 0
