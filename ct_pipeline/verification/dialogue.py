@@ -142,9 +142,7 @@ class Dialogue:
         elif not self.has_answers and not self.is_closing:
             if waiting and waiting.question is not None:
                 self._outstanding.popleft()
-                self.refusal = Answer(
-                    waiting.question, self.loss.reply, self.loss.reading, self._asked_at or now, now
-                )
+                self.refusal = Answer(waiting.question, self.loss.reply, self.loss.reading, self._asked_at or now, now)
                 self._proof.add_certain(self.refusal)
                 self.source.receive(waiting.question, self.loss.reading)
             else:

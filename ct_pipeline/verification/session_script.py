@@ -24,7 +24,7 @@ from ct_pipeline.verification.reply_parser import no_reply
 SESSION_REFUSALS = 10
 SESSION_REFUSALS_AT_MOST = 20
 FIRST_WINDOW = 2  # what a host does not bear, such as more recipients in a message, costs it few errors to show
-WORTH_AN_EHLO = 10  # recipients: the transactions of a host that takes fewer end by RSET, whose reply is the shorter one
+WORTH_AN_EHLO = 10  # recipients: where a transaction takes fewer it ends by RSET, whose reply is the shorter one
 
 
 @dataclass

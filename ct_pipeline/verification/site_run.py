@@ -88,11 +88,13 @@ class SiteRun:
             if delay > 0:
                 asyncio.get_running_loop().call_later(delay, self._news.set)
                 return True
+            has_to_wait = self.around.slots.locked()
             await self.around.slots.acquire()
-            group = self._needy_group()  # while we waited for the slot, much may have changed
-            if group is None or self._failure is not None:
-                self.around.slots.release()
-                break
+            if has_to_wait:
+                group = self._needy_group()  # meanwhile much may have changed
+                if group is None or self._failure is not None:
+                    self.around.slots.release()
+                    break
             group.live_sessions += 1
             self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))

@@ -11,6 +11,8 @@ from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import Egress
 from ct_pipeline.verification.probe import Reply
 
+_utc_now = partial(datetime.now, UTC)
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -22,5 +24,5 @@ class Surroundings:
     slots: asyncio.Semaphore
     read: Callable[[Reply, str], Reading]
     may_ask: Callable[[], bool] = lambda: True  # False while the lane's lock is in doubt
-    clock: Callable[[], datetime] = partial(datetime.now, UTC)
+    clock: Callable[[], datetime] = _utc_now
     seed: int = 0
