@@ -75,9 +75,10 @@ class SiteRun:
                     raise self._failure
             finally:
                 self._is_stopping = True
-                for task in self._live:
-                    task.cancel()
-                await asyncio.gather(*self._live, return_exceptions=True)
+                if self._live:
+                    for task in self._live:
+                        task.cancel()
+                    await asyncio.gather(*self._live, return_exceptions=True)
                 self._state.end(self.around.clock())
                 self._keep_memory()
 
@@ -180,7 +181,8 @@ class SiteRun:
                 self._state.heed(group, dialogue, session_id, self.around.clock())
             if answers := dialogue.take_proven():
                 self._state.record(group, session_id, answers, self.around.clock())
-                self._news.set()
+                if group.has_more or len(self.plan.groups) > 1:
+                    self._news.set()  # another session may help
 
         def wait_seconds(asked_count: int, now: datetime) -> float:
             pace.ask(asked_count, now)
