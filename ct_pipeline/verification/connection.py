@@ -13,14 +13,12 @@ from pydantic import SecretStr
 
 from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.dialogue import Dialogue
+from ct_pipeline.verification.exchange import CLOSING_TIMEOUT_SECONDS, Exchange
 from ct_pipeline.verification.opening import NotOpened, open_session
 from ct_pipeline.verification.outbound import EgressTroubleError, connect_socket
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.reply_parser import NotSmtpError, clean_text, no_reply
 from ct_pipeline.verification.reply_stream import ReplyStream
-
-CLOSING_TIMEOUT_SECONDS = 5.0  # RFC 5321 has no figure for QUIT; nobody waits for its reply
-INTERRUPTED_TIMEOUT_SECONDS = 2.0  # for the reply to what was asked and to QUIT, when somebody wants us to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Connection:
         clock: Callable[[], datetime],
         timeouts: Timeouts,
         after_reply: Callable[[], None] = lambda: None,
-        wait_seconds: Callable[[int], float] = lambda _asked_count: 0.0,
+        wait_seconds: Callable[[int, datetime], float] = lambda _asked_count, _now: 0.0,
     ) -> None:
         """Carry ``dialogue`` to its end, then close. ``after_reply`` is called each time something was learnt.
 
@@ -75,10 +73,11 @@ class Connection:
         Cancelling leaves the session politely: the replies to what has been asked are awaited, if they come soon, and
         QUIT is sent. So nothing that a host has answered is asked again.
         """
+        exchange = Exchange(self._transport, self._replies, dialogue, clock, timeouts.reply, after_reply, wait_seconds)
         try:
-            await self._carry(dialogue, clock, timeouts, after_reply, wait_seconds)
+            await exchange.carry()
         except asyncio.CancelledError:
-            await self._wind_up(dialogue, clock, timeouts, after_reply)
+            await exchange.wind_up()
             raise
         finally:
             try:
@@ -91,84 +90,18 @@ class Connection:
         self._transport.write(b"QUIT\r\n")
         try:
             with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
-                await self._replies.next_replies(CLOSING_TIMEOUT_SECONDS)
+                await self._replies.listen(lambda _replies: 0.0, CLOSING_TIMEOUT_SECONDS)
         finally:
             await self._close()
-
-    async def _carry(
-        self,
-        dialogue: Dialogue,
-        clock: Callable[[], datetime],
-        timeouts: Timeouts,
-        after_reply: Callable[[], None],
-        wait_seconds: Callable[[int], float],
-    ) -> None:
-        asked_count = 0
-        while not dialogue.is_over:
-            if not dialogue.outstanding_count:
-                while (seconds := wait_seconds(dialogue.rcpt_count - asked_count)) > 0 and self._is_alive:
-                    asked_count = dialogue.rcpt_count
-                    await self._sleep(seconds)
-                asked_count = dialogue.rcpt_count
-                if self._replies.has_surplus():
-                    dialogue.break_off()
-                    break
-                if commands := dialogue.next_commands(clock()):
-                    self._replies.expect(dialogue.outstanding_count)
-                    self._transport.write(commands)
-            await self._receive(dialogue, clock, timeouts)
-            after_reply()
-
-    @property
-    def _is_alive(self) -> bool:
-        return not self._replies.closed.is_set()
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the connection."""
-        if not self._is_alive:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._replies.closed.wait()
-
-    async def _wind_up(
-        self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts, after_reply: Callable[[], None]
-    ) -> None:
-        dialogue.ask_no_more()
-        try:
-            async with asyncio.timeout(INTERRUPTED_TIMEOUT_SECONDS):
-                await self._carry(dialogue, clock, timeouts, after_reply, lambda _asked_count: 0.0)
-        except TimeoutError:
-            if not dialogue.is_closing:
-                self._transport.write(b"QUIT\r\n")
-            dialogue.leave()
-
-    async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
-        """Hand whatever has come to ``dialogue``; no reply within its time ends the session."""
-        try:
-            wait = min(CLOSING_TIMEOUT_SECONDS, timeouts.reply) if dialogue.is_closing else timeouts.reply
-            replies = await self._replies.next_replies(wait)
-        except TimeoutError:
-            dialogue.lose("no reply in time", clock(), is_timeout=True)
-        except ConnectionError as error:
-            dialogue.lose(f"connection lost: {clean_text(str(error))}", clock())
-        except NotSmtpError:
-            dialogue.break_off()
-        else:
-            now = clock()
-            for reply in replies:
-                if dialogue.is_over:
-                    break
-                dialogue.receive(reply, now)
 
     async def _close(self, *, is_host_first: bool = False) -> None:
         """Close. ``is_host_first``: after QUIT the host closes (RFC 5321 section 4.1.1.10), and until it has, the
         connection counts against its limits."""
         try:
             if is_host_first and not self._transport.is_closing():
-                await self._sleep(CLOSING_TIMEOUT_SECONDS)
+                await self._replies.until_closed(CLOSING_TIMEOUT_SECONDS)
             self._transport.close()
-            await self._sleep(1.0)
+            await self._replies.until_closed(1.0)
         finally:
             self._transport.abort()
 

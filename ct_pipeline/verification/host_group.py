@@ -8,8 +8,8 @@ from itertools import chain
 
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.dialogue import FIRST_WINDOW
 from ct_pipeline.verification.questions import DomainQuestions
+from ct_pipeline.verification.session_script import FIRST_WINDOW
 
 WORTH_A_SESSION = 30  # addresses: with fewer to spare for each, one session more costs the hosts more than it gains
 

@@ -61,13 +61,33 @@ async def _connect_straight(address: str, port: int, seconds: float, source_addr
         if source_address is not None:
             _bind(connected, source_address)
         async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_connect(connected, (address, port))
+            await _connect(connected, address, port)
     except BaseException as error:
         connected.close()
         if source_address is not None and isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
             raise EgressTroubleError(f"our source address {source_address} has no free port") from None
         raise
     return connected
+
+
+async def _connect(connected: socket.socket, address: str, port: int) -> None:
+    """Like the loop's ``sock_connect``; that of uvloop has a thread look up even what is an address already."""
+    try:
+        connected.connect((address, port))
+    except BlockingIOError:
+        await _until_writable(connected)
+        if error := connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error)) from None
+
+
+async def _until_writable(connected: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    is_writable = asyncio.Event()
+    loop.add_writer(connected, is_writable.set)
+    try:
+        await is_writable.wait()
+    finally:
+        loop.remove_writer(connected)
 
 
 def _bind(connected: socket.socket, source_address: str) -> None:

@@ -25,7 +25,7 @@ from ct_pipeline.verification.probe import Stage
 from ct_pipeline.verification.questions import Answer
 from ct_pipeline.verification.reply_parser import RawReply, as_reply
 
-CHECKPOINT_AFTER = timedelta(seconds=0.3)
+CHECKPOINT_AFTER = timedelta(seconds=0.5)
 _SUCCESS = "2.0.0"
 _QUOTED = re.compile(r"<([^<>\s@]{1,64}@[^<>\s@]{1,255})>")
 
@@ -60,7 +60,7 @@ class Proof:
         self._since_checkpoint = 0  # answers, proven or not
         self._asked: dict[str, int] = {}  # addresses named so far, and how often
         self._trusts_noop = capabilities.has("ENHANCEDSTATUSCODES")
-        self._trusts_ehlo = bool(capabilities.lines)
+        self.trusts_ehlo = bool(capabilities.lines)  # a second EHLO can prove
         self._was_reset = False  # RSET was said since the last proof
         self._ends_with_answer = False  # the last reply is the answer that was added last
         self.has_proven = False  # whether anything the host said has been proven
@@ -117,7 +117,7 @@ class Proof:
         """The command that may prove what is unproven, or None: then only the session's end can."""
         if self._trusts_noop and not self._was_reset:
             return Checkpoint.NOOP
-        return Checkpoint.EHLO if self._trusts_ehlo else None
+        return Checkpoint.EHLO if self.trusts_ehlo else None
 
     def check(self, checkpoint: Checkpoint, raw: RawReply) -> None:
         """The reply to a checkpoint: it proves everything so far, or is never tried again."""
@@ -125,7 +125,7 @@ class Proof:
         if checkpoint is Checkpoint.NOOP:
             self._trusts_noop = is_proof = self._trusts_noop and raw.code == 250 and _enhanced(raw) == _SUCCESS
         else:
-            self._trusts_ehlo = is_proof = self._capabilities.are_repeated_by(raw)
+            self.trusts_ehlo = is_proof = self._capabilities.are_repeated_by(raw)
         if is_proof:
             self.prove()
             self._was_reset = False

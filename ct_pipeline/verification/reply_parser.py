@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ct_pipeline.verification.probe import Reply, Stage
@@ -85,8 +87,16 @@ class ReplyParser:
         return reply
 
 
-def as_reply(stage: Stage, code: int, lines: tuple[str, ...] | list[str]) -> Reply:
-    """The record of a reply: the enhanced status code taken out of its lines, the text joined and bounded."""
+def as_reply(stage: Stage, code: int, lines: Sequence[str]) -> Reply:
+    """The record of a reply: the enhanced status code taken out of its lines, the text joined and bounded.
+
+    Hosts say few different things, and nearly always the same: one record then stands for many replies.
+    """
+    return _record(stage, code, tuple(lines))
+
+
+@lru_cache(maxsize=1024)
+def _record(stage: Stage, code: int, lines: tuple[str, ...]) -> Reply:
     enhanced: str | None = None
     texts: list[str] = []
     for line in lines:

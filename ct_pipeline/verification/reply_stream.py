@@ -1,6 +1,8 @@
 """The receiving end of a transport: whole SMTP replies as they come, and whether more came than were asked for."""
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from ct_pipeline.verification.reply_parser import MAX_REPLY_BYTES, NotSmtpError, RawReply, ReplyParser
 
@@ -15,18 +17,66 @@ class ReplyStream(asyncio.Protocol):
     """
 
     def __init__(self) -> None:
-        self.closed = asyncio.Event()
+        self._closed = asyncio.Event()
         self._parser = ReplyParser()
         self._replies: list[RawReply] = []
         self._awaited_count = 0
         self._fault: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._hear: Callable[[list[RawReply]], float] | None = None
+        self._waiter: asyncio.Future[bool] | None = None  # whether enough has been heard
         self._watchdog: asyncio.TimerHandle | None = None
         self._deadline = 0.0  # of the reply that is awaited, in the loop's time
 
     def expect(self, count: int) -> None:
         """That many commands have been sent."""
         self._awaited_count += count
+
+    async def listen(self, hear: Callable[[list[RawReply]], float], seconds: float) -> None:
+        """Call ``hear`` with all replies that have come, at least one, until it returns 0.
+
+        It is called where the bytes come in, and must not raise: to wake a task for each reply would cost a fifth of
+        what a reply costs. It returns for how many seconds the next whole reply is waited for, however many pieces that
+        comes in; the first one has ``seconds``.
+
+        Raises:
+            TimeoutError: none has come whole in that time.
+            ConnectionError: the connection ended.
+            NotSmtpError: the host does not talk SMTP.
+        """
+        loop = asyncio.get_running_loop()
+        is_over = False
+        while not is_over:
+            if self._replies:
+                seconds = hear(self._take())
+                is_over = seconds <= 0
+            elif self._fault is not None:
+                raise self._fault
+            else:
+                self._give_time(loop, seconds)
+                self._hear, self._waiter = hear, loop.create_future()
+                try:
+                    is_over = await self._waiter
+                finally:
+                    self._hear = self._waiter = None
+
+    @property
+    def is_closed(self) -> bool:
+        """The connection has ended."""
+        return self._closed.is_set()
+
+    async def until_closed(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the connection."""
+        if self.is_closed:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+
+    def has_surplus(self) -> bool:
+        """Whether bytes have come that answer no command; true also for half a reply."""
+        return bool(self._replies) or not self._parser.is_idle or isinstance(self._fault, NotSmtpError)
+
+    # -- what the transport says ---
 
     def data_received(self, data: bytes) -> None:
         if self._fault is not None or len(self._replies) > self._awaited_count:
@@ -38,42 +88,43 @@ class ReplyStream(asyncio.Protocol):
             self._fault = error
         if len(data) > _MAX_SEGMENT_BYTES:
             self._fault = NotSmtpError("more than any reply is long")
-        self._wake()
+        if self._fault is not None:
+            self._wake()
+        elif self._replies and self._hear is not None and self._waiter is not None and not self._waiter.done():
+            self._go_on(self._hear, self._waiter)
 
     def eof_received(self) -> bool:
         return False  # closes the transport; connection_lost follows
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fault = self._fault or ConnectionResetError(str(exc or "the host closed the connection"))
-        self.closed.set()
+        self._closed.set()
         self._stop_watching()
         self._wake()
 
-    async def next_replies(self, seconds: float) -> list[RawReply]:
-        """All replies that have come since the last call, at least one.
+    def _go_on(self, hear: Callable[[list[RawReply]], float], waiter: asyncio.Future[bool]) -> None:
+        seconds = hear(self._take())
+        if seconds > 0:
+            self._give_time(waiter.get_loop(), seconds)
+        else:
+            waiter.set_result(True)
 
-        Raises:
-            TimeoutError: none has come whole within ``seconds``.
-            ConnectionError: the connection ended.
-            NotSmtpError: the host does not talk SMTP.
-        """
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.time() + seconds  # of a whole reply, however many pieces it comes in
-        while not self._replies:
-            if self._fault is not None:
-                raise self._fault
-            if self._watchdog is None or self._watchdog.when() > self._deadline:
-                self._watch(loop, self._deadline)
-            self._waiter = loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    def _take(self) -> list[RawReply]:
         replies, self._replies = self._replies, []
         self._awaited_count -= len(replies)
         return replies
 
-    # One timer for a session, set anew when it rings too early: one for each reply would cost as much as the reply.
+    def _wake(self) -> None:
+        """Let :meth:`listen` look at what has come."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(False)
+
+    # -- one timer for a session, set anew when it rings too early, since one for each reply would cost too much ---
+
+    def _give_time(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._deadline = loop.time() + seconds
+        if self._watchdog is None or self._watchdog.when() > self._deadline:
+            self._watch(loop, self._deadline)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
         self._stop_watching()
@@ -92,11 +143,3 @@ class ReplyStream(asyncio.Protocol):
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-
-    def has_surplus(self) -> bool:
-        """Whether bytes have come that answer no command; true also for half a reply."""
-        return bool(self._replies) or not self._parser.is_idle or isinstance(self._fault, NotSmtpError)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

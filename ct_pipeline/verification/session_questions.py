@@ -25,12 +25,15 @@ class SessionQuestions:
     def next_question(self) -> Question | None:
         if self._is_spent or not self.may_ask():
             return None
-        domain = self._find_domain()
-        if domain is None:
-            return None
-        self._is_spent = domain.wants_own_session
-        self._has_asked = True
-        return domain.next()
+        while (domain := self._begun[0] if self._begun else self._claim()) is not None:
+            if not self._must_wait(domain):
+                is_spent = domain.wants_own_session
+                if (question := domain.next()) is not None:
+                    self._is_spent = is_spent
+                    self._has_asked = True
+                    return question
+            self._begun.popleft()
+        return None
 
     def has_asked_all(self) -> bool:
         """Whether no answer can lead to another question of this session."""
@@ -54,12 +57,7 @@ class SessionQuestions:
         for domain in self._claimed.values():
             self._group.release(domain)
 
-    def _find_domain(self) -> DomainQuestions | None:
-        while self._begun:
-            domain = self._begun[0]
-            if domain.open_count and not self._must_wait(domain):
-                return domain
-            self._begun.popleft()
+    def _claim(self) -> DomainQuestions | None:
         domain = self._group.claim(for_own_session=not self._has_asked)
         if domain is not None:
             self._claimed[domain.domain] = domain
@@ -67,7 +65,7 @@ class SessionQuestions:
         return domain
 
     def _go_on_with(self, domain: DomainQuestions) -> None:
-        if domain.open_count and domain not in self._begun:
+        if domain not in self._begun and domain.open_count:
             self._begun.append(domain)
 
     def _must_wait(self, domain: DomainQuestions) -> bool:

@@ -4,6 +4,7 @@ allows, ended politely, recorded."""
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -33,6 +34,7 @@ class SiteRun:
 
     def __post_init__(self) -> None:
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
+        self._last_reply: Reply | None = None
         self._live: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None  # while the pace wants the next session later
@@ -76,22 +78,25 @@ class SiteRun:
                 self._is_stopping = True
                 if self._alarm is not None:
                     self._alarm.cancel()
-                for task in self._live:
-                    task.cancel()
-                await asyncio.gather(*self._live, return_exceptions=True)
+                if self._live:
+                    for task in self._live:
+                        task.cancel()
+                    await asyncio.gather(*self._live, return_exceptions=True)
                 self._state.end(self.around.clock())
                 self._keep_memory()
 
     async def _start_sessions(self) -> bool:
         """Begin the sessions that are needed now. Returns whether more are needed, once the pace allows."""
-        while self._failure is None and self._needy_group() is not None:
+        while self._failure is None and (group := self._needy_group()) is not None:
             if self._is_too_early():
                 return True
+            has_to_wait = self.around.slots.locked()
             await self.around.slots.acquire()
-            group = self._needy_group()  # while we waited for the slot, much may have changed
-            if group is None or self._failure is not None or self._is_too_early():
-                self.around.slots.release()
-                continue
+            if has_to_wait:
+                group = self._needy_group()  # meanwhile much may have changed
+                if group is None or self._failure is not None or self._is_too_early():
+                    self.around.slots.release()
+                    continue
             group.live_sessions += 1
             self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))
@@ -128,7 +133,10 @@ class SiteRun:
         return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
 
     def _read(self, reply: Reply) -> Reading:
-        return self.around.read(reply, self.plan.provider)
+        if reply is not self._last_reply:  # nearly always the same "Ok", and then the same record
+            self._last_reading = self.around.read(reply, self.plan.provider)
+            self._last_reply = reply
+        return self._last_reading
 
     # -- one session ---
 
@@ -185,13 +193,14 @@ class SiteRun:
         )
 
         def keep_proven() -> None:
-            self._state.heed(group, dialogue, session_id, self.around.clock())
+            if dialogue.refusal is not None:
+                self._state.heed(group, dialogue, session_id, self.around.clock())
             if answers := dialogue.take_proven():
                 self._state.record(group, session_id, answers, self.around.clock())
-                self._news.set()
+                if group.has_more or len(self.plan.groups) > 1:
+                    self._news.set()  # another session may help
 
-        def wait_seconds(asked_count: int) -> float:
-            now = self.around.clock()
+        def wait_seconds(asked_count: int, now: datetime) -> float:
             pace.ask(asked_count, now)
             return pace.address_delay(now)
 

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.egress import Egress
 from ct_pipeline.verification.probe import Reply
+
+_utc_now = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True)
@@ -21,5 +24,5 @@ class Surroundings:
     slots: asyncio.Semaphore
     read: Callable[[Reply, str], Reading]
     may_ask: Callable[[], bool] = lambda: True  # False while the lane's lock is in doubt
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = _utc_now
     seed: int = 0

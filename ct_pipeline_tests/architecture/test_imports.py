@@ -65,6 +65,7 @@ PURE_BUT_FOR = {
     "domains": {"lookup.py", "resolver.py"},  # ask name servers
     "verification": {
         "connection.py",
+        "exchange.py",
         "opening.py",
         "outbound.py",
         "reply_stream.py",

@@ -20,15 +20,15 @@ from ct_pipeline_tests.benchmarks.raw_client import drive
 from ct_pipeline_tests.benchmarks.smtp_responder import Behaviour, Counters, SmtpResponder
 
 PIPELINED, UNPIPELINED = True, False
-RAW_CONNECTIONS = 160
-# reply time in ms, is it pipelined, sessions, addresses of each
+# reply time in ms, is it pipelined, sessions, addresses of each, connections
 RAW_RUNS = (
-    (0, PIPELINED, 1600, 50),
-    (0, UNPIPELINED, 1600, 50),
-    (20, PIPELINED, 320, 50),
-    (20, UNPIPELINED, 320, 50),
-    (0, PIPELINED, 10_000, 1),
-    (0, UNPIPELINED, 10_000, 1),
+    (0, PIPELINED, 1600, 50, 160),
+    (0, UNPIPELINED, 1600, 50, 160),
+    (20, PIPELINED, 320, 50, 160),
+    (20, UNPIPELINED, 320, 50, 160),
+    (20, UNPIPELINED, 160, 100, 40),
+    (0, PIPELINED, 10_000, 1, 160),
+    (0, UNPIPELINED, 10_000, 1, 160),
 )
 
 
@@ -72,6 +72,7 @@ SHAPES = (
     Shape("cap10_ours20", 4, 500, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
     Shape("cap10_ours10_large", 4, 15_000, 20, UNPIPELINED, 10, cap=10, is_rate_limited=False),
     Shape("cap10_few_dead", 4, 15_000, 20, UNPIPELINED, 10, cap=10, kind="client", is_rate_limited=False),
+    Shape("cap10_one_host", 1, 15_000, 20, UNPIPELINED, 10, cap=10, kind="client", is_rate_limited=False),
     Shape("cap10_ours20_large", 4, 15_000, 20, UNPIPELINED, 20, cap=10, is_rate_limited=False),
     Shape("one_address_0ms", 10_000, 1, 0, PIPELINED),
     Shape("one_address_20ms", 5000, 1, 20, PIPELINED),
@@ -147,26 +148,27 @@ def _cells(shape: Shape, figures: EngineFigures, counters: Counters) -> list[str
 
 def _print_raw_limits(responder: SmtpResponder, scale: float) -> None:
     measured = ("addresses", "seconds", "addresses/s", "CPU µs/address", "hosts' CPU µs", "reply ms", "of limit")
-    table = Table((f"raw client, {RAW_CONNECTIONS} connections", *measured), 44)
-    for reply_ms, is_pipelined, sessions, session_addresses in RAW_RUNS:
+    table = Table(("raw client", *measured), 56)
+    for reply_ms, is_pipelined, sessions, session_addresses, connections in RAW_RUNS:
         raw = drive(
             responder,
             Behaviour(reply_ms, is_pipelined),
             hosts=80,
             sessions=max(1, round(sessions * scale)),
             session_addresses=session_addresses,
-            connections=RAW_CONNECTIONS,
+            connections=connections,
             is_pipelined=is_pipelined,
         )
         rate = raw.rcpt_count / raw.seconds
+        name = "pipelined" if is_pipelined else "unpipelined"
         table.row(
-            f"{'' if is_pipelined else 'un'}pipelined, {reply_ms} ms, {session_addresses} a session",
+            f"{name}, {reply_ms} ms, {session_addresses} a session, {connections} connections",
             f"{raw.rcpt_count:,}",
             f"{raw.seconds:.2f}",
             f"{rate:,.0f}",
             f"{raw.cpu_seconds / raw.rcpt_count * 1e6:.1f}",
             f"{raw.hosts_cpu_seconds / raw.rcpt_count * 1e6:.1f}",
-            *_share_of_limit(rate, RAW_CONNECTIONS, raw.mean_reply_ms, is_pipelined=is_pipelined),
+            *_share_of_limit(rate, connections, raw.mean_reply_ms, is_pipelined=is_pipelined),
         )
 
 

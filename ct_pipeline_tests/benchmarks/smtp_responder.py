@@ -14,6 +14,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import cast
 
+from ct_pipeline_tests.benchmarks.fine_timer import FineTimer
 from ct_pipeline_tests.benchmarks.made_up_list import is_mailbox
 from ct_pipeline_tests.benchmarks.own_process import OwnProcess
 
@@ -140,6 +141,7 @@ class _Hosts:
         self.behaviour = Behaviour()
         self.counters = Counters()
         self.live: Counter[tuple[str, str]] = Counter()  # sessions by host and client
+        self.timer = FineTimer()
 
 
 class _Session(asyncio.Protocol):
@@ -149,7 +151,6 @@ class _Session(asyncio.Protocol):
         self._hosts = hosts
         self._behaviour = hosts.behaviour
         self._delay = hosts.behaviour.reply_ms / 1000
-        self._loop = asyncio.get_running_loop()
         self._rest = b""
         self._counts = False
         self._has_greeted = self._is_introduced = self._in_transaction = self._is_leaving = False
@@ -231,7 +232,7 @@ class _Session(asyncio.Protocol):
 
     def _reply(self, reply: bytes) -> None:
         if self._delay:
-            self._loop.call_later(self._delay, self._write_late, time.perf_counter(), reply, self._is_leaving)
+            self._hosts.timer.call_later(self._delay, self._write_late, time.perf_counter(), reply, self._is_leaving)
         else:
             self._write(reply, self._is_leaving)
 

@@ -22,7 +22,7 @@ SEED = 20261102
 KILL_COUNT = 30
 LONGEST_LIFE_SECONDS = 2.2  # from its first question on: some keep nothing, the others most of what they asked
 
-# The promise to users is a second. An answer is proven after 0.3 s and two replies, and committed within 0.25 s and the
+# The promise to users is a second. An answer is proven after 0.5 s and two replies, and committed within 0.25 s and the
 # length of a merge. What that leaves of the second, and the slack, is for merges that wait for a busy machine.
 LAST_SECOND = timedelta(seconds=1)
 COMMIT_SLACK = timedelta(seconds=0.5)

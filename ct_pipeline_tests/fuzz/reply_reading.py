@@ -62,13 +62,18 @@ async def streamed(segments: Iterable[bytes]) -> Heard:
 
 async def read_all(stream: ReplyStream) -> Heard:
     replies: list[RawReply] = []
-    while True:
-        try:
-            replies += await stream.next_replies(60)
-        except NotSmtpError:
-            return replies, True
-        except ConnectionError:
-            return replies, False
+
+    def hear(said: list[RawReply]) -> float:
+        replies.extend(said)
+        return 60.0
+
+    try:
+        await stream.listen(hear, 60.0)
+    except NotSmtpError:
+        return replies, True
+    except ConnectionError:
+        return replies, False
+    raise AssertionError("it listens until the end")
 
 
 def cut_up(said: bytes, dice: random.Random) -> Iterable[bytes]:

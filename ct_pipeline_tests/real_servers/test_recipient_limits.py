@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ct_pipeline.settings import Settings
-from ct_pipeline.verification.dialogue import FIRST_WINDOW
+from ct_pipeline.verification.session_script import FIRST_WINDOW
 from ct_pipeline_tests.real_servers.contact_list import ContactList, dishonest, statuses, truth, verified
 from ct_pipeline_tests.real_servers.conversation import SENDER, hello
 from ct_pipeline_tests.real_servers.real_server import RealServer

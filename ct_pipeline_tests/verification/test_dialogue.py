@@ -102,7 +102,7 @@ def test_answers_are_kept_back_until_quit_is_answered():
 
 def test_a_slow_session_is_proven_on_the_way():
     session, _ = dialogue("ann", "bob", "cid")
-    commands = converse(session, "250 2.1.0 Ok", OK, OK, "250 2.0.0 Ok", step=timedelta(seconds=0.31))
+    commands = converse(session, "250 2.1.0 Ok", OK, OK, "250 2.0.0 Ok", step=timedelta(seconds=0.51))
     assert commands[-3:] == ["RCPT TO:<bob@a.test>", "NOOP", "RCPT TO:<cid@a.test>"]
     assert names(session) == ["ann", "bob"]
 
@@ -123,7 +123,7 @@ def test_a_cautious_session_without_any_checkpoint_asks_one_question():
 
 def test_leaving_keeps_what_is_proven_and_gives_the_rest_back_in_order():
     session, source = dialogue("ann", "bob", "cid", "dan")
-    converse(session, "250 2.1.0 Ok", OK, OK, "250 2.0.0 Ok", OK, step=timedelta(seconds=0.31))
+    converse(session, "250 2.1.0 Ok", OK, OK, "250 2.0.0 Ok", OK, step=timedelta(seconds=0.51))
     session.leave()
     assert session.is_over
     assert names(session) == ["ann", "bob"]
@@ -263,3 +263,21 @@ def test_nothing_ever_says_data():
     session, _ = dialogue("ann", "data", session_addresses=3)
     commands = converse(session, "250 2.1.0 Ok", OK, OK, "354 go ahead")
     assert not any(command.upper().startswith("DATA") for command in commands)
+
+
+def test_a_full_transaction_ends_by_the_checkpoint_that_is_ehlo():
+    session, _ = dialogue(*(f"user{n}" for n in range(11)), recipients_per_transaction=10)
+    mail, greeting = "MAIL FROM:<probe@prober.test>", "250-mx.a.test\r\n250 ENHANCEDSTATUSCODES"
+    commands = converse(session, "250 2.1.0 Ok", *[OK] * 10, greeting, "250 2.1.0 Ok", OK, BYE)
+    assert commands[11:] == ["EHLO prober.test", mail, "RCPT TO:<user10@a.test>", "QUIT"]
+    assert len(names(session)) == 11
+
+
+def test_a_host_that_takes_no_second_ehlo_gets_rset():
+    session, _ = dialogue(*(f"user{n}" for n in range(21)), recipients_per_transaction=10)
+    mail, no, reset = "MAIL FROM:<probe@prober.test>", "503 5.5.1 Duplicate EHLO", "250 2.0.0 Ok"
+    mail_ok = "250 2.1.0 Ok"
+    commands = converse(session, mail_ok, *[OK] * 10, no, reset, mail_ok, *[OK] * 10, reset, mail_ok, OK, BYE)
+    assert commands[11:14] == ["EHLO prober.test", "RSET", mail]
+    assert commands[24:] == ["RSET", mail, "RCPT TO:<user20@a.test>", "QUIT"]
+    assert len(names(session)) == 21

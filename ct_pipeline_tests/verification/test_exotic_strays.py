@@ -52,7 +52,7 @@ class Host:
         if not self.has_strayed and self.stray_after and command.startswith(self.stray_after):
             self.has_strayed = True
             said = [*said, BREATH, self.stray] if said[-1] != HANG_UP else said
-        return [*[PAUSE] * (7 * (command[:4] == self.slow_verb)), BREATH, *said]
+        return [*[PAUSE] * (11 * (command[:4] == self.slow_verb)), BREATH, *said]
 
     def _answer(self, command: str) -> list[bytes]:
         if command == "QUIT" and not self.answers_quit:

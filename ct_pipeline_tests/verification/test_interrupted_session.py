@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ct_pipeline.verification import connection
+from ct_pipeline.verification import exchange
 from ct_pipeline.verification.notebook import Observations
 from ct_pipeline_tests.verification.asking import domain, finished, reasons, site_run
 from ct_pipeline_tests.verification.scripted_host import Script, ScriptedHost, listening, polite
@@ -56,7 +56,7 @@ def test_nothing_is_asked_when_only_the_sender_was_announced():
 
 
 def test_a_host_that_keeps_silent_hears_quit_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection, "INTERRUPTED_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "INTERRUPTED_TIMEOUT_SECONDS", 0.1)
     host, page = interrupted(changed(LAST_QUESTION, lambda _said: []))
     assert host.commands[-1] == "QUIT"
     assert finished(page) == set(), "whether the host was in step is not known"

@@ -54,6 +54,14 @@ def test_a_new_site_begins_with_two_connections_and_gets_one_more_a_round_up_to_
     assert seen == [2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8]
 
 
+def test_answers_that_are_proven_together_may_be_several_rounds():
+    pace = site()
+    pace.clean(ANSWERS_PER_ROUND * (2 + 3) + ANSWERS_PER_ROUND * 4 - 1, NOW)
+    assert pace.connections(NOW) == 4
+    pace.clean(1, NOW)
+    assert pace.connections(NOW) == 5
+
+
 def test_fewer_answers_than_a_round_change_nothing():
     pace = site()
     pace.clean(ANSWERS_PER_ROUND * 2 - 1, NOW)

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.capabilities import Capabilities
-from ct_pipeline.verification.dialogue import SESSION_REFUSALS, Dialogue
+from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import Question
 from ct_pipeline.verification.reply_parser import ReplyParser
+from ct_pipeline.verification.session_script import SESSION_REFUSALS
 from ct_pipeline.vocabulary import Reason
 from ct_pipeline_tests.verification.asking import READER
 
@@ -86,7 +87,7 @@ def test_a_checkpoint_is_the_last_of_its_group():
     session, _ = pipelined(9)
     group(session)
     hear(session, MAIL_OK, OK)
-    later = NOW + timedelta(seconds=0.4)
+    later = NOW + timedelta(seconds=0.5)
     assert group(session, later) == ["RCPT"] * 4 + ["NOOP"]
     hear(session, OK, OK, OK, OK, "250 2.0.0 Ok", now=later)
     assert len(session.take_proven()) == 5

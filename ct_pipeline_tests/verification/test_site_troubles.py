@@ -235,9 +235,9 @@ def test_a_large_domain_is_shared_before_its_first_session_ends():
         peak = max(peak, live)
         return [PAUSE, PAUSE, *plain(command)] if command.startswith("RCPT") else plain(command)
 
-    names = [f"live{n}" for n in range(16)]
+    names = [f"live{n}" for n in range(24)]
     _, _, page = visit(script, domain("a.test", names), connections=3, session_addresses=10)
-    assert finished(page) == set(range(1, 17))
+    assert finished(page) == set(range(1, 25))
     assert peak > 1
 
 

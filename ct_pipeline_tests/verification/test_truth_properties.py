@@ -125,6 +125,7 @@ def assert_complete(world: World, page: Observations) -> None:
 
 
 @given(worlds(), manners, st.data())
+@settings(deadline=None)
 def test_a_host_that_only_has_its_manners(world: World, behaviour: Manners, data: st.DataObject):
     page = visit(world, behaviour, no_faults, data)
     assert_complete(world, page)
@@ -132,6 +133,7 @@ def test_a_host_that_only_has_its_manners(world: World, behaviour: Manners, data
 
 
 @given(worlds(), manners, st.data())
+@settings(deadline=None)
 def test_a_host_that_breaks_sessions_off(world: World, behaviour: Manners, data: st.DataObject):
     page = visit(world, behaviour, cuts, data)
     assert_complete(world, page)
@@ -139,7 +141,7 @@ def test_a_host_that_breaks_sessions_off(world: World, behaviour: Manners, data:
 
 
 @given(worlds(), manners, st.data())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_host_that_says_one_reply_too_many(world: World, behaviour: Manners, data: st.DataObject):
     """One that also leaves a command unanswered makes the numbers even, and could be seen through by nobody."""
     behaviour = replace(behaviour, hears_first_of_group=False)
