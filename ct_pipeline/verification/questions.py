@@ -74,7 +74,7 @@ class DomainQuestions:
         self._waiting: deque[DueAddress] = deque()
         self._wants: deque[ProbeKind] = deque()
         self._has_asked: set[ProbeKind] = set()
-        self.is_at_backup = False  # a less preferred host has been asked
+        self.is_at_backup = False  # whether a less preferred host has been asked
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
         for address in due:

@@ -84,7 +84,7 @@ def verify(settings: Settings, quick: Script, is_enough: Callable[[ScriptedHost]
             named = {"state_dir": settings.state_dir, "database_url": settings.database_url}
             limits = {"site_connections": 50, "site_connections_per_minute": 6000, "session_addresses": 1}
             ours = load_settings(
-                **named, **limits, smtp_port=slow_host.port, reply_timeout_seconds=4, helo_unchecked=True
+                **named, **limits, smtp_port=slow_host.port, reply_timeout_seconds=20, helo_unchecked=True
             )
             summaries = await asyncio.to_thread(verify_lanes, ours, [LANE])
             return summaries[0], asked_before
