@@ -18,7 +18,7 @@ from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
 from ct_pipeline.verification.proof import Checkpoint, Proof, Quote
 from ct_pipeline.verification.questions import Answer, Question, QuestionSource
 from ct_pipeline.verification.reply_parser import RawReply, as_reply, no_reply
-from ct_pipeline.verification.session_script import FIRST_WINDOW, SessionScript
+from ct_pipeline.verification.session_script import FIRST_WINDOW, RECIPIENTS, SessionScript
 from ct_pipeline.vocabulary import About, Reason
 
 _RCPT_CODES = range(250, 253)
@@ -46,7 +46,7 @@ class Dialogue:
         session_addresses: int,
         *,
         session_seconds: float = 900.0,
-        recipients_per_transaction: int = 50,
+        recipients_per_transaction: int = RECIPIENTS,
         is_cautious: bool = False,
         window_limit: int = 1,
         window: int = FIRST_WINDOW,

@@ -9,7 +9,7 @@ from itertools import chain
 from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.questions import DomainQuestions
-from ct_pipeline.verification.session_script import FIRST_WINDOW
+from ct_pipeline.verification.session_script import FIRST_WINDOW, RECIPIENTS
 
 WORTH_A_SESSION = 30  # addresses: with fewer to spare for each, one session more costs the hosts more than it gains
 
@@ -41,7 +41,7 @@ class HostGroup:
         self.live_sessions = 0
         self.is_cautious = False  # the last session ended without proof of its answers
         self.fruitless_sessions = 0  # in a row
-        self.recipients_per_transaction = 50
+        self.recipients_per_transaction = RECIPIENTS
         self.window = FIRST_WINDOW
         self.session_addresses = 1000  # fewer once the hosts have ended a session by themselves
         self.uses_other_sender = False  # the egress's other MAIL FROM, because the hosts refused the first

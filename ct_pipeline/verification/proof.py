@@ -54,7 +54,7 @@ class Proof:
 
     def __init__(self, capabilities: Capabilities, *, is_cautious: bool = False) -> None:
         self._capabilities = capabilities
-        self._is_cautious = is_cautious
+        self.is_cautious = is_cautious
         self._proven: list[Answer] = []
         self._unproven: list[Answer] = []
         self._since_checkpoint = 0  # answers, proven or not
@@ -111,7 +111,7 @@ class Proof:
         """Whether a checkpoint should come before, or together with, the next question."""
         if not self._unproven:
             return False
-        return self._is_cautious or now - self._unproven[0].answered_at >= CHECKPOINT_AFTER
+        return self.is_cautious or now - self._unproven[0].answered_at >= CHECKPOINT_AFTER
 
     def best_checkpoint(self) -> Checkpoint | None:
         """The command that may prove what is unproven, or None: then only the session's end can."""

@@ -281,3 +281,9 @@ def test_a_host_that_takes_no_second_ehlo_gets_rset():
     assert commands[11:14] == ["EHLO prober.test", "RSET", mail]
     assert commands[24:] == ["RSET", mail, "RCPT TO:<user20@a.test>", "QUIT"]
     assert len(names(session)) == 21
+
+
+def test_before_quit_there_is_no_checkpoint():
+    session, _ = dialogue("ann", session_addresses=1)
+    assert converse(session, "250 2.1.0 Ok", OK, BYE, step=timedelta(seconds=0.51))[-1] == "QUIT"
+    assert names(session) == ["ann"]

@@ -10,7 +10,7 @@ from ct_pipeline.verification.egress import Envelope
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import Question
 from ct_pipeline.verification.reply_parser import ReplyParser
-from ct_pipeline.verification.session_script import SESSION_REFUSALS
+from ct_pipeline.verification.session_script import RECIPIENTS_IN_GROUPS, SESSION_REFUSALS
 from ct_pipeline.vocabulary import Reason
 from ct_pipeline_tests.verification.asking import READER
 
@@ -197,3 +197,14 @@ def test_only_a_transaction_that_names_such_an_address_says_smtputf8():
         "MAIL FROM:<>", "RCPT TO:<user0@a.test>", "RSET", "MAIL FROM:<> SMTPUTF8", "RCPT TO:<jürgen@a.test>",
         "RCPT TO:<anna@a.test>", "QUIT",
     ]  # fmt: skip
+
+
+def test_a_transaction_in_groups_has_fewer_recipients_than_hosts_have_to_take():
+    session, _ = pipelined(100, session_addresses=100)
+    said: list[str] = []
+    while session.rcpt_count <= RECIPIENTS_IN_GROUPS:
+        verbs = group(session)
+        for verb in verbs:
+            hear(session, OK if verb == "RCPT" else MAIL_OK)
+        said += verbs
+    assert said[: said.index("RSET")].count("RCPT") == RECIPIENTS_IN_GROUPS
