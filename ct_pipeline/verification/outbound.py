@@ -82,10 +82,10 @@ async def _connect(connected: socket.socket, address: str, port: int) -> None:
 
 async def _until_writable(connected: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    is_writable = asyncio.Event()
-    loop.add_writer(connected, is_writable.set)
+    is_writable = loop.create_future()
+    loop.add_writer(connected, lambda: is_writable.done() or is_writable.set_result(None))
     try:
-        await is_writable.wait()
+        await is_writable
     finally:
         loop.remove_writer(connected)
 

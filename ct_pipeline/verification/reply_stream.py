@@ -1,7 +1,6 @@
 """The receiving end of a transport: whole SMTP replies as they come, and whether more came than were asked for."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from ct_pipeline.verification.reply_parser import MAX_REPLY_BYTES, NotSmtpError, RawReply, ReplyParser
@@ -17,7 +16,7 @@ class ReplyStream(asyncio.Protocol):
     """
 
     def __init__(self) -> None:
-        self._closed = asyncio.Event()
+        self.is_closed = False  # the connection has ended
         self._parser = ReplyParser()
         self._replies: list[RawReply] = []
         self._awaited_count = 0
@@ -59,18 +58,19 @@ class ReplyStream(asyncio.Protocol):
                 finally:
                     self._hear = self._waiter = None
 
-    @property
-    def is_closed(self) -> bool:
-        """The connection has ended."""
-        return self._closed.is_set()
-
     async def until_closed(self, seconds: float) -> None:
         """Wait, but not beyond the end of the connection."""
-        if self.is_closed:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self.is_closed:
+            self._give_time(loop, until - loop.time())
+            self._waiter = loop.create_future()
+            try:
+                await self._waiter
+            except TimeoutError:
+                return
+            finally:
+                self._waiter = None
 
     def has_surplus(self) -> bool:
         """Whether bytes have come that answer no command; true also for half a reply."""
@@ -98,7 +98,7 @@ class ReplyStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fault = self._fault or ConnectionResetError(str(exc or "the host closed the connection"))
-        self._closed.set()
+        self.is_closed = True
         self._stop_watching()
         self._wake()
 
@@ -115,7 +115,7 @@ class ReplyStream(asyncio.Protocol):
         return replies
 
     def _wake(self) -> None:
-        """Let :meth:`listen` look at what has come."""
+        """Let whoever waits look at what has come."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)
 
