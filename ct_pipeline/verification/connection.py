@@ -88,7 +88,7 @@ class Connection:
 
     async def quit(self) -> None:
         """End the session without having asked anything."""
-        self._transport.write(b"QUIT\r\n")
+        self._write(b"QUIT\r\n")
         try:
             with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
                 await self._replies.next_replies(CLOSING_TIMEOUT_SECONDS)
@@ -115,9 +115,13 @@ class Connection:
                     break
                 if commands := dialogue.next_commands(clock()):
                     self._replies.expect(dialogue.outstanding_count)
-                    self._transport.write(commands)
+                    self._write(commands)
             await self._receive(dialogue, clock, timeouts)
             after_reply()
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # a host may have gone meanwhile, and uvloop raises where asyncio does not
+            self._transport.write(data)
 
     @property
     def _is_alive(self) -> bool:
@@ -140,7 +144,7 @@ class Connection:
                 await self._carry(dialogue, clock, timeouts, after_reply, lambda _asked_count: 0.0)
         except TimeoutError:
             if not dialogue.is_closing:
-                self._transport.write(b"QUIT\r\n")
+                self._write(b"QUIT\r\n")
             dialogue.leave()
 
     async def _receive(self, dialogue: Dialogue, clock: Callable[[], datetime], timeouts: Timeouts) -> None:
