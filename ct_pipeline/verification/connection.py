@@ -87,7 +87,8 @@ class Connection:
 
     async def quit(self) -> None:
         """End the session without having asked anything."""
-        self._transport.write(b"QUIT\r\n")
+        if not self._transport.is_closing():
+            self._transport.write(b"QUIT\r\n")
         try:
             with contextlib.suppress(TimeoutError, ConnectionError, NotSmtpError):
                 await self._replies.listen(lambda _replies: 0.0, CLOSING_TIMEOUT_SECONDS)

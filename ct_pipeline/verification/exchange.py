@@ -61,7 +61,7 @@ class Exchange:
                 await self.carry()
         except TimeoutError:
             if not dialogue.is_closing:
-                self._transport.write(b"QUIT\r\n")
+                self._write(b"QUIT\r\n")
             dialogue.leave()
 
     def _say(self, now: datetime) -> None:
@@ -79,7 +79,11 @@ class Exchange:
             dialogue.break_off()
         elif commands := dialogue.next_commands(now):
             self._replies.expect(dialogue.outstanding_count)
-            self._transport.write(commands)
+            self._write(commands)
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # a host may have gone meanwhile, and uvloop raises where asyncio does not
+            self._transport.write(data)
 
     async def _listen(self) -> None:
         """Hear what comes, and go on with it; no reply within its time ends the session."""
