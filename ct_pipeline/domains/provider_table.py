@@ -55,12 +55,12 @@ def _limits(row: Provider) -> str:
 
 
 def _sources(row: Provider) -> str:
-    """Claims of one source together, those of none last."""
+    """Claims of one source together; those of none last, and not by name."""
     claims = defaultdict(list)
     for claim, source in row.source.items():
-        claims[source].append(claim)
+        claims[source].append("others" if source.is_none else claim)
     in_order = sorted(claims.items(), key=lambda item: item[0].is_none)
-    return "; ".join(f"**{', '.join(together)}**: {source}" for source, together in in_order)
+    return "; ".join(f"**{', '.join(dict.fromkeys(together))}**: {source}" for source, together in in_order)
 
 
 def _code(names: Iterable[str]) -> str:
