@@ -143,7 +143,7 @@ def _confusion_table(score: ReplyScore) -> Table:
     """Narrow enough for a terminal: a letter stands for each label."""
     header, cells = _confusion_cells(score)
     letter_of = dict(zip(header[1:], "abcdefghijklmnopqrst", strict=False))
-    table = Table("label, and what it was read as", "", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table("label", "", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for letter in letter_of.values():
         table.add_column(letter, justify="right")
     for name, *counts in cells:

@@ -1,7 +1,8 @@
 """What did the mail host mean? Stage, code, enhanced code and text are read together, by ordered rules. Pure.
 
-The rules are data (``replies.toml``). Refusals of us and of our sender stand before refusals of the recipient, because
-they often quote words of the latter: "Sender verify failed ... User unknown" speaks of our own return path.
+The rules are data (``reply_chapters/*.toml``). Refusals of us and of our sender stand before refusals of the
+recipient, because they often quote words of the latter: "Sender verify failed ... User unknown" speaks of our own
+return path.
 """
 
 from dataclasses import replace
