@@ -118,8 +118,8 @@ def test_enhanced_codes_are_found_where_cisco_and_qmail_write_them():
 
 def test_a_meaning_of_one_provider_is_not_lent_to_others():
     text = "Requested action not taken: mailbox unavailable"
-    assert read(550, text, "5.5.0", provider="outlook").reason is Reason.MAILBOX_NOT_FOUND
-    assert read(550, text, "5.5.0").about is About.UNCLEAR
+    assert read(550, text, provider="outlook").reason is Reason.MAILBOX_NOT_FOUND
+    assert read(550, text).about is About.UNCLEAR
 
 
 def test_acceptance_is_read_from_the_code_alone():
