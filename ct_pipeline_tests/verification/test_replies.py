@@ -141,7 +141,7 @@ def test_the_hint_of_the_host_is_carried():
     assert read(450, "Greylisted, try again in 20 seconds", "4.2.0").retry_seconds == 20
     assert read(450, "Greylisted, try again in 25 seconds", "4.2.0").retry_seconds == 25
     assert read(450, "Greylisted", "4.2.0").retry_seconds is None
-    assert read(550, "User unknown, try again in 20 seconds", "5.1.1").about is About.TEMPORARY
+    assert read(550, "User unknown, try again in 20 seconds").about is About.TEMPORARY
 
 
 RULE = b"""
