@@ -66,7 +66,7 @@ def without_what_only_these_teach(rules: ReplyRules, held_out: Set[str], known: 
     kept: list[ReplyRule] = []
     for rule in rules.rules:
         words = tuple(word for word in rule.words if is_kept(lambda gist, word=word: word in gist))
-        patterns = tuple(pattern for pattern in rule.patterns if is_kept(pattern.search))
+        patterns = tuple(pattern for pattern in rule.patterns if is_kept(pattern.is_in))
         if words or patterns or not (rule.words or rule.patterns):
             kept.append(replace(rule, words=words, patterns=patterns))
     return replace(rules, rules=tuple(kept))

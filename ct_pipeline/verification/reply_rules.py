@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.reply_patterns import TextPattern
 from ct_pipeline.vocabulary import About, Reason
 
 _ANY_REFUSAL = "[45].."
@@ -31,9 +32,9 @@ class ReplyRule:
     name: str
     stages: frozenset[Stage]
     code: re.Pattern[str]
-    enhanced: re.Pattern[str] | None  # matched against the whole enhanced code, "" when the reply has none
+    enhanced: re.Pattern[str] | None  # fits the whole enhanced code, "" when the reply has none; None: any code does
     words: tuple[str, ...]  # one of these, or of ``patterns``, is in the gist; both empty: any text
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[TextPattern, ...]
     providers: frozenset[str]  # empty: any
     reason: Reason
     about: About
@@ -48,13 +49,6 @@ class ReplyRule:
             and (not self.providers or provider in self.providers)
             and may_say(self.reason, self.about, stage, code)
         )
-
-    def matches(self, enhanced: str, gist: str) -> bool:
-        if self.enhanced is not None and not self.enhanced.fullmatch(enhanced):
-            return False
-        if not self.words and not self.patterns:
-            return True
-        return any(word in gist for word in self.words) or any(pattern.search(gist) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ def _rule(row: Mapping[str, Any], families: Mapping[str, str]) -> ReplyRule:
             enhanced=re.compile(row["enhanced"]) if "enhanced" in row else None,
             words=tuple(text for text in texts if _PLAIN_TEXT.fullmatch(text)),
             # One pattern per alternative: the regex engine then looks for its first letters instead of trying all.
-            patterns=tuple(re.compile(text) for text in texts if not _PLAIN_TEXT.fullmatch(text)),
+            patterns=tuple(TextPattern.compile(text) for text in texts if not _PLAIN_TEXT.fullmatch(text)),
             providers=frozenset(row.get("provider", [])),
             reason=Reason(row["reason"]),
             about=About(row["about"]),
