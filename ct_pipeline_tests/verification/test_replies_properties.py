@@ -1,5 +1,8 @@
 """What must hold for any reply, also one that nobody has written yet."""
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,3 +82,41 @@ def test_the_address_that_a_reply_quotes_changes_nothing(example_of_a_rule, loca
         READER.read(Reply(example.stage, example.code, example.enhanced, text), provider),
     )
     assert after == before
+
+
+STILL_ALIVE = (Reason.RECIPIENT_RATE_LIMITED, Reason.MAILBOX_FULL)
+
+# What surrounds the words of a refusal of us on its way through other hosts, and into logs.
+AROUND_IT = [
+    "{}",
+    "Recipient address rejected: {}",
+    "<joe@shop.example>: {}",
+    "<joe@shop.example>: Recipient address rejected: {}",
+    "sorry, {}",
+    "Error: {}",
+    "mx1.shop.example {}",
+    "host mx.shop.example[192.0.2.1] said: 550 {}",
+    "{} [192.0.2.7]",
+    "{} (in reply to RCPT TO command)",
+    "{} https://help.shop.example/errors?x=1",
+]
+REFUSALS_OF_US_BY_THEIR_WORDS = [
+    (example.text, min(rule.providers, default=""))
+    for rule in RULES.rules
+    for example in rule.examples
+    if rule.about is About.US and (rule.words or rule.patterns) and rule.enhanced is None and rule.code.match("550")
+]
+CODES_OF_ANY_REFUSAL = [(550, None), (554, "5.7.1"), (550, "5.0.0"), (553, None)]
+
+
+@pytest.mark.parametrize("around", AROUND_IT)
+def test_a_refusal_of_us_never_condemns_however_it_is_dressed(around):
+    """Also where the codes are those of any refusal, and where its sentences come in another order."""
+    assert len(REFUSALS_OF_US_BY_THEIR_WORDS) > 50
+    for said, provider in REFUSALS_OF_US_BY_THEIR_WORDS:
+        sentences = re.split(r"(?<=[.;:!]) |\n", said)
+        for text in (said, said.upper(), said.lower(), " ".join(sentences), " ".join(reversed(sentences))):
+            for code, enhanced in CODES_OF_ANY_REFUSAL:
+                reading = READER.read(Reply(Stage.RCPT, code, enhanced, around.format(text)), provider)
+                assert reading.about is not About.DOMAIN, (code, enhanced, text)
+                assert reading.about is not About.ADDRESS or reading.reason in STILL_ALIVE, (code, enhanced, text)
