@@ -1,5 +1,7 @@
 """What counts as dangerous, as agreeing, as unclear; and scores without what only a fold teaches."""
 
+from pathlib import Path
+
 import pytest
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -32,6 +34,12 @@ def total(*pairs: tuple[CorpusRow, Reading]) -> ReplyScore:
 def test_every_reason_that_a_rule_gives_answers_to_a_label() -> None:
     reasons = {rule.reason for rule in load_rules().rules} - {Reason.UNCLEAR_REPLY, Reason.EGRESS_TROUBLE}
     assert reasons <= set(ANSWERS)
+
+
+def test_the_page_has_the_table_of_answers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "replies.md").read_text()
+    for reason, labels in ANSWERS.items():
+        assert f"| `{reason.value}` | {', '.join(f'`{label.value}`' for label in labels)} |" in page
 
 
 @pytest.mark.parametrize("side", [Side.US, Side.SERVER, Side.MESSAGE])
