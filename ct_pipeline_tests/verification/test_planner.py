@@ -68,7 +68,9 @@ def plan(known: Iterable[DomainFacts], rows: Providers | None = None, per_domain
     ]
     catch_all: dict[str, CatchAllFact] = options.pop("catch_all", {})
     limits = Limits(**{"site": SMALL, "probe_forbidden": False} | options)
-    return plan_lane("small-00", due, {one.domain: one for one in known}, catch_all, rows or load_providers(), limits)
+    return plan_lane(
+        "small-00", due, {one.domain: one for one in known}, catch_all, rows or load_providers(), limits, NOW
+    )
 
 
 def only_site(lane_plan: LanePlan) -> SitePlan:
@@ -181,4 +183,4 @@ def test_where_it_is_known_that_names_matter_no_made_up_one_is_needed():
 
 def test_addresses_of_domains_without_facts_are_left_out():
     due = [DueAddress(1, "ann@nowhere.test", "nowhere.test", 0)]
-    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS) == LanePlan([], [])
+    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS, NOW) == LanePlan([], [])
