@@ -153,7 +153,8 @@ class Bookkeeper:
         due = answer.question.due
         assert due is not None
         is_accepted = answer.reading.reason is Reason.ACCEPTED
-        if is_accepted and domain.is_unsettled:
+        is_doubtful = domain.proven.is_in_doubt and not is_confirmed
+        if is_accepted and (domain.is_unsettled or is_doubtful):
             self._held.setdefault(domain.domain, []).append((due, probe_id))
             if domain.proven.is_catch_all is False:
                 self._suspects.add(domain.domain)
@@ -165,8 +166,9 @@ class Bookkeeper:
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
         probe_id = self._doubt(domain.domain, now)
-        held = [due for due, _ in self._held.pop(domain.domain, ())]
-        for due in (*held, *self._unconfirmed.pop(domain.domain, ())):
+        for due, _ in self._held.pop(domain.domain, ()):
+            self._write_turn(due, IN_DOUBT, probe_id, now)
+        for due in self._unconfirmed.pop(domain.domain, ()):
             self._write_turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
         for due in domain.take_waiting():
             self._write_turn(due, IN_DOUBT, probe_id, now, was_asked=False)
