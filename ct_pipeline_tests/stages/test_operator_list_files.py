@@ -46,5 +46,5 @@ def test_a_bad_file_is_told_with_its_setting_and_the_mend(tmp_path: Path, conten
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="CT_ALLOW_LIST: .*allow.txt cannot be read: No such file"):
+    with pytest.raises(SettingsError, match=r"CT_ALLOW_LIST: .*allow\.txt cannot be read: No such file"):
         load_operator_lists(load_settings(allow_list=tmp_path / "allow.txt"))
