@@ -82,6 +82,10 @@ class Reason(StrEnum):
     # our own way out failed: our proxy, or our source address
     EGRESS_TROUBLE = "egress_trouble"
 
+    # the operator has settled it beforehand: nobody needs to be asked
+    ALLOW_LISTED = "allow_listed"
+    BLOCK_LISTED = "block_listed"
+
     # nobody can tell, or nobody may ask
     UNCLEAR_REPLY = "unclear_reply"
     CANNOT_VERIFY = "cannot_verify"
@@ -151,6 +155,14 @@ class Region(StrEnum):
                 f"must be one of {', '.join(cls)}, or the address of the project's dashboard, "
                 "such as https://eu1.dashboard.clevertap.com"
             ) from None
+
+
+class GibberishThreshold(StrEnum):
+    """How unlike a name a local part must be to be called gibberish."""
+
+    OFF = "off"  # nothing is
+    MEDIUM = "medium"  # fewer than 1 in 100 real names are
+    HIGH = "high"  # only what is beyond doubt: fewer than 1 in 1,000 real names
 
 
 class ExportAction(StrEnum):
