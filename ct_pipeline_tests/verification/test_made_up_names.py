@@ -104,12 +104,11 @@ def test_what_a_host_accepts_after_it_has_turned_is_due_again():
 
 
 def test_a_second_domain_in_doubt_closes_the_site():
-    known = {"is_catch_all": False, "tells_apart": True}
     due = [
         [DueAddress(10 * n + k, f"dead{k}@d{n}.test", f"d{n}.test", 1, was_refused=True) for k in range(2)]
         for n in range(1, 5)
     ]
-    domains = [DomainQuestions(f"d{n}.test", some, **known) for n, some in enumerate(due, start=1)]
+    domains = [DomainQuestions(f"d{n}.test", some, is_catch_all=False) for n, some in enumerate(due, start=1)]
     host, page = visit(polite(lambda _address: OK), *domains, session_addresses=5)
     (memory,) = page.site_memories
     assert memory.breaker is not None
@@ -123,9 +122,8 @@ def test_a_second_domain_in_doubt_closes_the_site():
 
 
 def test_a_single_domain_in_doubt_slows_the_site_down():
-    known = {"is_catch_all": False, "tells_apart": True}
     due = [DueAddress(1, "dead@a.test", "a.test", 1, was_refused=True)]
-    _, page = visit(polite(lambda _address: OK), DomainQuestions("a.test", due, **known))
+    _, page = visit(polite(lambda _address: OK), DomainQuestions("a.test", due, is_catch_all=False))
     (memory,) = page.site_memories
     assert memory.breaker is None
     assert memory.share == 0.5
