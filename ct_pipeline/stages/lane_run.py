@@ -215,7 +215,7 @@ class LaneRun:
         summary.asked_count += run.reasons.total()
         summary.session_count += run.session_count
         summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
-        for domain in run.doubted_domains:
+        for domain in sorted(run.doubted_domains):
             self._tell(f"{run.plan.site}: {domain} accepts names that it refused before")
         if run.stopped_because is None:
             return

@@ -38,9 +38,10 @@ class Bookkeeper:
         self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise
-        self._doubts: dict[str, int] = {}  # domains in doubt, and the probes that say so
+        self._doubt_probes: dict[str, int] = {}  # domain -> the probe that says why its acceptances prove nothing
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
         self.turn_count = 0
+        self.doubted_domains: set[str] = set()  # they accept what they have refused before
 
     def record(
         self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions], now: datetime
@@ -141,11 +142,6 @@ class Bookkeeper:
         for due in addresses:
             self._write_turn(due, reading, probe_id, now)
 
-    @property
-    def doubted_domains(self) -> list[str]:
-        """Domains that accept what they have refused before."""
-        return list(self._doubts)
-
     def _record_mailbox(
         self, domain: DomainQuestions, answer: Answer, probe_id: int, now: datetime, *, is_confirmed: bool
     ) -> None:
@@ -165,6 +161,7 @@ class Bookkeeper:
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
+        self.doubted_domains.add(domain.domain)
         probe_id = self._doubt(domain.domain, now)
         for due, _ in self._held.pop(domain.domain, ()):
             self._write_turn(due, IN_DOUBT, probe_id, now)
@@ -174,22 +171,23 @@ class Bookkeeper:
             self._write_turn(due, IN_DOUBT, probe_id, now, was_asked=False)
 
     def _doubt(self, name: str, now: datetime) -> int:
-        """The probe that says why acceptances of the domain prove nothing."""
-        if name not in self._doubts:
+        """The probe that stands in the place of acceptances which contradict what is known of the domain."""
+        if name not in self._doubt_probes:
             answer = Answer(Question(ProbeKind.SESSION, name, ""), IN_DOUBT_REPLY, IN_DOUBT, now, now)
-            self._doubts[name] = self.note_probe(self._last_session.get(name, 0), answer)
-        return self._doubts[name]
+            self._doubt_probes[name] = self.note_probe(self._last_session.get(name, 0), answer)
+        return self._doubt_probes[name]
 
     def _stop(self, domain: DomainQuestions, reading: Reading, now: datetime) -> None:
         """The domain's answers make further questions pointless: they settle it, or it is tried again another day.
 
         Who was not asked gets the last such answer as a word that all share, which is no evidence on any mailbox
-        unless it speaks of the domain.
+        unless it speaks of the domain. It counts as an attempt, or the domain would be tried for ever.
         """
         waiting = domain.take_waiting()
         probe_id = self._note_about_all(domain.domain) if waiting and domain.domain in self._about_all else None
+        was_asked = reading.about is not About.DOMAIN
         for due in waiting:
-            self._write_turn(due, reading, probe_id, now)
+            self._write_turn(due, reading, probe_id, now, was_asked=was_asked)
 
     def _note_about_all(self, name: str) -> int:
         session_id, answer = self._about_all[name]

@@ -50,7 +50,7 @@ class SiteRun:
         return self._state.reasons
 
     @property
-    def doubted_domains(self) -> list[str]:
+    def doubted_domains(self) -> set[str]:
         """Domains that accept what they have refused before, so that nothing they accept is proof."""
         return self._state.books.doubted_domains
 

@@ -183,7 +183,7 @@ class SiteState:
         if len(doubted) >= DOUBTED_DOMAINS_BEFORE_STOPPING and self.stopped_because is None:
             self.pace.unwelcome(IN_DOUBT, IN_DOUBT_REPLY, now)
             self.stopped_because = IN_DOUBT
-            question = Question(ProbeKind.SESSION, doubted[-1], "")
+            question = Question(ProbeKind.SESSION, min(doubted), "")
             self._heeded = (group, Answer(question, IN_DOUBT_REPLY, IN_DOUBT, now, now), session_id)
 
     def _learn_manners(self, group: HostGroup, dialogue: Dialogue, now: datetime) -> None:

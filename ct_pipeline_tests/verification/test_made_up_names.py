@@ -1,6 +1,7 @@
 """When a name that cannot exist is asked for, and what its answer proves, on real sockets."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from ct_pipeline.domains.providers import RandomProbe
@@ -127,6 +128,24 @@ def test_a_single_domain_in_doubt_slows_the_site_down():
     (memory,) = page.site_memories
     assert memory.breaker is None
     assert memory.share == 0.5
+
+
+def test_while_a_domain_is_in_doubt_an_acceptance_waits_for_the_made_up_name():
+    """Or it would count, since the domain was found to be no catch-all."""
+    script = polite(lambda address: OK if address.startswith("live") else b"451 4.3.0 Try again later\r\n")
+    known = DomainQuestions(
+        "a.test",
+        [DueAddress(1, "live@a.test", "a.test", 1)],
+        is_catch_all=False,
+        doubted_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    _, page = visit(script, known)
+    (turn,) = page.turns
+    assert turn.next_attempt_at is not None
+    assert not turn.is_definitive
+    assert {probe.probe_id: probe.reason for probe in page.probes}[turn.probe_id or 0] is Reason.CANNOT_VERIFY
+    assert not page.catch_all_facts, "the doubt stands as it was"
+    assert not page.site_memories, "nothing new is held against the site"
 
 
 def test_a_mailbox_that_was_made_since_is_believed():
