@@ -168,7 +168,7 @@ class Bookkeeper:
         for due in self._unconfirmed.pop(domain.domain, ()):
             self._write_turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
         for due in domain.take_waiting():
-            self._write_turn(due, IN_DOUBT, probe_id, now, was_asked=False)
+            self._write_turn(due, IN_DOUBT, probe_id, now)
 
     def _doubt(self, name: str, now: datetime) -> int:
         """The probe that stands in the place of acceptances which contradict what is known of the domain."""
