@@ -376,13 +376,14 @@ def situations_world(situations: list[Situation] = SITUATIONS) -> Iterator[Situa
 def environment(nameserver: str, port: int) -> dict[str, str]:
     return {
         "nameservers": nameserver,
-        "dns_timeout_seconds": "0.5",
+        # for the silent ones; all others have that long on a busy machine
+        "dns_timeout_seconds": "3",
         "smtp_port": str(port),
         "allowed_networks": NETWORK,
         "helo_name": "prober.test",
         "helo_unchecked": "true",
         "mail_from": "probe@prober.test",
-        "connect_timeout_seconds": "2",
-        "greeting_timeout_seconds": "2",
-        "reply_timeout_seconds": "1",
+        "connect_timeout_seconds": "3",
+        "greeting_timeout_seconds": "3",
+        "reply_timeout_seconds": "3",
     }

@@ -28,8 +28,11 @@ from ct_pipeline_tests.end_to_end.situations import (
     situations_world,
 )
 
+# But where nobody answers: to find that out again takes seconds and shows nothing new.
 EVERYBODY_IS_DUE = """
-update ledger.due set next_attempt_at = now() where domain_id in (select domain_id from ledger.domains where lane <> '')
+update ledger.due set next_attempt_at = now()
+where domain_id in (select domain_id from ledger.domains where lane <> '')
+      and not exists (select from ledger.probes p where p.probe_id = due.probe_id and p.reason = 'command_timeout')
 """
 DOUBTS_ARE_OF_YESTERDAY = "update ledger.catch_all_facts set doubted_at = doubted_at - interval '1 day'"
 EVERY_SITE_MAY_BE_TRIED = "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
