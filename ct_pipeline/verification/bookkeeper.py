@@ -23,6 +23,8 @@ from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
 
+BACKUP_FRESH_FOR = timedelta(days=1)  # a backup host may accept any name, and the first host be back tomorrow
+
 # What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
 IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")
 IN_DOUBT = Reading(Reason.CANNOT_VERIFY, About.TEMPORARY, "accepts_what_it_refused")
@@ -190,7 +192,10 @@ class Bookkeeper:
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
         proven = domain.proven
-        fact = (proven.is_catch_all, proven.tells_apart, proven.doubt_stands)
+        tells_apart = proven.tells_apart
+        if tells_apart is None and proven.is_in_doubt:
+            tells_apart = domain.known_tells_apart
+        fact = (proven.is_catch_all, tells_apart, proven.doubt_stands)
         before = (proven.known_catch_all, proven.known_tells_apart, proven.is_doubted)
         known = self._noted_facts.get(domain.domain, before)
         if proven.is_catch_all is None or fact == known:
@@ -200,10 +205,10 @@ class Bookkeeper:
             CatchAllFact(
                 domain=domain.domain,
                 is_catch_all=proven.is_catch_all,
-                tells_apart=proven.tells_apart,
+                tells_apart=tells_apart,
                 probe_id=self._last_probe.get(domain.domain),
                 found_at=now,
-                expires_at=now if proven.may_be_refusing_us else now + CATCH_ALL_FRESH_FOR,
+                expires_at=now + _fresh_for(domain),
                 doubted_at=(domain.doubted_at or now) if proven.doubt_stands else None,
             )
         )
@@ -240,6 +245,13 @@ class Bookkeeper:
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:
     """The list's own addresses among ``answers``."""
     return [a.question.due for a in answers if a.question.kind is ProbeKind.MAILBOX and a.question.due is not None]
+
+
+def _fresh_for(domain: DomainQuestions) -> timedelta:
+    """How long what was found of ``domain`` holds."""
+    if domain.proven.may_be_refusing_us:
+        return timedelta(0)
+    return BACKUP_FRESH_FOR if domain.is_at_backup else CATCH_ALL_FRESH_FOR
 
 
 def _is_definitive(answer: Answer) -> bool:

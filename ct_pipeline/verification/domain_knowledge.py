@@ -38,6 +38,7 @@ class DomainKnowledge:
     is_doubted: bool = False
     may_confirm: bool = False
     names_needed: int = 1
+    is_told_apart_elsewhere: bool = False  # a more preferred host has refused names
     answer_count: int = 0
     made_up: list[Reading] = field(default_factory=list)  # the answers to names that cannot exist, in their order
     control: Reading | None = None  # the answer to postmaster
@@ -84,7 +85,8 @@ class DomainKnowledge:
             return False
         if self.unknown_count or self._has_refused_made_up:
             return True
-        return not self.may_confirm and (self.known_catch_all is False or self.risen_count > 0)
+        has_refused = self.known_catch_all is False or self.is_told_apart_elsewhere or self.risen_count > 0
+        return has_refused and not self.may_confirm
 
     @property
     def doubt_stands(self) -> bool:

@@ -76,12 +76,13 @@ class DomainQuestions:
         random_probe: RandomProbe = RandomProbe.SAME_SESSION,
     ) -> None:
         self.domain = domain
+        self.known_tells_apart = tells_apart
         self.doubted_at = doubted_at  # when an earlier visit found that the host accepts what it had refused before
         self._random_probe = random_probe
         self._waiting: deque[DueAddress] = deque()
         self._wants: deque[Question] = deque()  # made-up names and postmaster
         self._has_asked: set[str] = set()  # of these
-        self._is_at_backup = False
+        self.is_at_backup = False
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self._out_count = 0  # addresses of the list that are being asked
         self._unconfirmed_count = 0  # accepted since the last clear refusal
@@ -184,13 +185,13 @@ class DomainQuestions:
 
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool = True) -> None:
         """The answer to ``question`` was not proven: forget it. An address of the list is only asked again on wish."""
-        self.heard.unlearn(question.kind, reading, was_refused=self._is_risen(question))
+        self.heard.unlearn(question.kind, reading, was_refused=_was_refused(question))
         if ask_again or question.due is None:
             self._ask_again(question)
 
     def learn(self, knowledge: DomainKnowledge, question: Question, reading: Reading) -> None:
         """Teach ``heard`` or ``proven`` the answer to ``question``."""
-        knowledge.learn(question.kind, reading, was_refused=self._is_risen(question))
+        knowledge.learn(question.kind, reading, was_refused=_was_refused(question))
 
     def take_waiting(self) -> list[DueAddress]:
         """Give up what was not asked: returns it, and leaves nothing to ask."""
@@ -200,12 +201,19 @@ class DomainQuestions:
         return waiting
 
     def start_over(self) -> None:
-        """From here on a backup host is asked, which may accept any name: nothing learnt at others counts there."""
-        if self._is_at_backup:
+        """From here on a backup host is asked, which may accept any name: nothing learnt at others speaks for it."""
+        if self.is_at_backup:
             return
-        self._is_at_backup = True
-        self.heard = DomainKnowledge(names_needed=self._names_needed)
-        self.proven = DomainKnowledge(names_needed=self._names_needed)
+        self.is_at_backup = True
+        # That names were refused elsewhere still counts against a host which accepts what cannot exist.
+        known = self.proven
+        fresh = {
+            "is_doubted": known.is_doubted,
+            "may_confirm": known.may_confirm,
+            "names_needed": known.names_needed,
+            "is_told_apart_elsewhere": known.is_catch_all is False,
+        }
+        self.heard, self.proven = DomainKnowledge(**fresh), DomainKnowledge(**fresh)
         self._unconfirmed_count = 0
         self._has_asked.clear()
         self._wants.clear()
@@ -244,10 +252,6 @@ class DomainQuestions:
         elif reading.reason is Reason.ACCEPTED and question.due is not None:
             self._unconfirmed_count += 1
 
-    def _is_risen(self, question: Question) -> bool:
-        # A backup host may accept any name: that it was refused elsewhere says nothing of this one.
-        return question.due is not None and question.due.was_refused and not self._is_at_backup
-
     def _let_others_ask(self, question: Question) -> None:
         if self._alone is question:
             self._alone = None
@@ -282,3 +286,7 @@ def random_name(domain: str, number: int = 0) -> str:
     digest = hashlib.blake2b(seed.encode(), digest_size=16, person=b"ct_random_name").hexdigest()
     letters = digest.translate(str.maketrans("0123456789", "ghijkmnpqr"))
     return letters[:_RANDOM_NAME_LENGTH]
+
+
+def _was_refused(question: Question) -> bool:
+    return question.due is not None and question.due.was_refused
