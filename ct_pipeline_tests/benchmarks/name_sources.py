@@ -48,8 +48,8 @@ VIETNAMESE = [
     for onset, rime in itertools.product(
         words("b c ch d gi h k kh l m n ng ngh nh ph qu r s t th tr v x"),
         words(
-            "a ac ai am an ang anh ao at au ay e en eo et i ia ich iem ien ieu im in inh it o oa oan oang oc oi on ong u "
-            "ua uan uc ui un ung uoc uoi uong ut uu uy uyen uyet y"
+            "a ac ai am an ang anh ao at au ay e en eo et i ia ich iem ien ieu im in inh it o oa oan oang oc oi on "
+            "ong u ua uan uc ui un ung uoc uoi uong ut uu uy uyen uyet y"
         ),
     )
 ]
