@@ -143,6 +143,11 @@ class Settings(BaseSettings):
     )
     fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")
 
+    role_is_safe: bool = Field(
+        default=False,
+        description="`safe_to_send` is yes for a valid role address (info, sales) too; it is risky otherwise.",
+    )
+
     project_id: str = Field(default="", description="CleverTap's Project ID (Settings → Project).")
     passcode: SecretStr | None = Field(
         default=None,

@@ -24,21 +24,20 @@ mx_suffixes = [".{name}.test"]
 has_lane = false
 random_probe = "{random_probe}"
 probing = "{probing}"
-hides_answer = {hides_answer}
-date = "2026-11"
+accepts = "{accepts}"
 {limits}
 [provider.source]
-mx = "none"
-limits = "none"
-random_probe = "none"
-probing = "none"
-hides_answer = "none"
-free = "none"
+limits = "a test (2026-11)"
+pipelining = "a test (2026-11)"
+random_probe = "a test (2026-11)"
+probing = "a test (2026-11)"
+accepts = "a test (2026-11)"
+none = "2026-11"
 """
 
 
 def providers(name: str = "big", **columns: str) -> Providers:
-    row = {"random_probe": "same_session", "probing": "allowed", "hides_answer": "false", "limits": ""} | columns
+    row = {"random_probe": "same_session", "probing": "allowed", "accepts": "believed", "limits": ""} | columns
     return read_providers(ROW.format(name=name, **row))
 
 
@@ -145,8 +144,9 @@ def test_a_site_without_a_row_has_the_settings_limits_and_one_with_a_row_its_own
         ({"probing": "forbidden"}, {}, False),
         ({"probing": "forbidden"}, {"probe_forbidden": True}, True),
         ({"probing": "discouraged"}, {}, True),
-        ({"hides_answer": "true"}, {}, False),
-        ({"hides_answer": "true"}, {"probe_forbidden": True}, False),
+        ({"accepts": "in_doubt"}, {}, True),
+        ({"accepts": "hidden", "random_probe": "never"}, {}, False),
+        ({"accepts": "hidden", "random_probe": "never"}, {"probe_forbidden": True}, False),
     ],
 )
 def test_who_is_not_asked_at_all(columns, options, is_asked):
