@@ -287,7 +287,7 @@ SITUATIONS = [
     ),
     Situation(
         "relay denied to everybody",
-        {"ann": unknown(Reason.RELAY_DENIED), "live": unknown(Reason.RELAY_DENIED)},
+        {name: unknown(Reason.RELAY_DENIED) for name in ("ann", "bob", "cid", "dan", "eve", "live")},
         (says(b"550 5.7.1 Relaying denied\r\n"),),
     ),
     Situation("accepts everything for a day", {"live": VALID, "dead": NOT_FOUND}, (distrustful,)),
