@@ -22,8 +22,8 @@ from ct_pipeline.verification.reply_parser import no_reply
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
-
-BACKUP_FRESH_FOR = timedelta(days=1)  # a backup host may accept any name, and the first host be back tomorrow
+# A backup may accept any name where the first host does not; that one is seldom away for longer.
+BACKUP_FRESH_FOR = timedelta(days=1)
 
 # What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
 IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")

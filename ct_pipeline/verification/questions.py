@@ -84,7 +84,7 @@ class DomainQuestions:
         self._wants: deque[Question] = deque()  # made-up names and postmaster
         self._made_up_count = 0  # of the former, those that have been wanted
         self._has_asked_postmaster = False
-        self.is_at_backup = False
+        self.is_at_backup = False  # whether a less preferred host has been asked
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self._out_count = 0  # addresses of the list that are being asked
         self._unconfirmed_count = 0  # accepted since the last clear refusal

@@ -13,7 +13,8 @@ from psycopg import sql
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.storage import outage, probes
-from ct_pipeline.storage.due import due_addresses, due_counts
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
@@ -65,7 +66,8 @@ def test_a_turn_and_its_probe_become_evidence(conn: psycopg.Connection, ledger_u
     assert (ann.smtp_code, ann.smtp_text, ann.asked_at, ann.next_attempt_at) == (250, "ok", NOON, None)
     assert (bob.smtp_code, bob.smtp_text, bob.attempt_count) == (550, "no such user", 1)
     assert bob.next_attempt_at == NOON + HOUR
-    assert due_counts(conn, NOON) == [(LANE, Reason.MAILBOX_NOT_FOUND, 0, 1, NOON + HOUR)]
+    waiting = [(one.lane, one.reason, one.next_at) for one in due_backlog(conn)]
+    assert waiting == [(LANE, Reason.MAILBOX_NOT_FOUND, NOON + HOUR)]
     assert conn.execute("select address_id from ledger.due where answered_at is not null").fetchall() == [(1,)]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ct_pipeline.verification.bookkeeper import BACKUP_FRESH_FOR
+from ct_pipeline.verification.bookkeeper import BACKUP_FRESH_FOR, CATCH_ALL_FRESH_FOR
 from ct_pipeline.verification.notebook import Observations
 from ct_pipeline_tests.verification.asking import ask, domain, finished
 from ct_pipeline_tests.verification.scripted_host import HANG_UP, PAUSE, Script, listening, polite
@@ -59,6 +59,11 @@ def test_a_backup_that_accepts_what_the_first_host_refused_leaves_all_in_doubt()
 def test_a_backup_that_tells_names_apart_is_believed():
     page = visit(closed, polite(tells_apart), "live1", "dead2", "live3", "dead4", is_catch_all=False)
     assert finished(page) == {1, 2, 3, 4}
+
+
+def test_what_the_first_host_shows_is_kept_for_longer():
+    page = visit(polite(accepts_all), polite(accepts_all), *NAMES)
+    assert [fact.expires_at - fact.found_at for fact in page.catch_all_facts] == [CATCH_ALL_FRESH_FOR]
 
 
 def test_a_first_host_that_only_has_too_many_connections_is_not_passed_over():
