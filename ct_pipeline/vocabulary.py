@@ -82,6 +82,10 @@ class Reason(StrEnum):
     # our own way out failed: our proxy, or our source address
     EGRESS_TROUBLE = "egress_trouble"
 
+    # the operator has settled it beforehand: nobody needs to be asked
+    ALLOW_LISTED = "allow_listed"
+    BLOCK_LISTED = "block_listed"
+
     # nobody can tell, or nobody may ask
     UNCLEAR_REPLY = "unclear_reply"
     CANNOT_VERIFY = "cannot_verify"
@@ -151,6 +155,14 @@ class Region(StrEnum):
                 f"must be one of {', '.join(cls)}, or the address of the project's dashboard, "
                 "such as https://eu1.dashboard.clevertap.com"
             ) from None
+
+
+class GibberishThreshold(StrEnum):
+    """How readily a local part is called gibberish; the rates stand in docs/reference/address_facts.md."""
+
+    OFF = "off"  # never
+    MEDIUM = "medium"
+    HIGH = "high"  # more of the random strings, and more of the real names
 
 
 class ExportAction(StrEnum):

@@ -2,23 +2,36 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from ct_pipeline.domains.providers import Provider, Providers, load_providers
+import psycopg
+
+from ct_pipeline.domains.providers import Accepts, Provider, Providers, Refuses, load_providers
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.rules_in_force import rules_in_force
+from ct_pipeline.stages.string_facts import StringFactFinder, StringFacts
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.listed_addresses import ask_delisted
+from ct_pipeline.storage.rules_history import (
+    Rejudgement,
+    begin_rejudgement,
+    end_rejudgement,
+    last_rejudgement,
+    note_rules,
+)
 from ct_pipeline.storage.verdicts import EvidenceRow, evidence_of, keep_verdicts, unjudged_evidence
-from ct_pipeline.verdicts.evidence import Evidence, Reading
-from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
+from ct_pipeline.verdicts.evidence import Evidence, Reading, Settled
+from ct_pipeline.verdicts.judge import judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.planner import is_asked
 from ct_pipeline.verification.probe import ProbeKind, Reply
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.vocabulary import About, Reason
 
-BATCH_ADDRESSES = 20_000
+BATCH_ADDRESSES = 50_000
 
 
 @dataclass(slots=True)
@@ -29,6 +42,7 @@ class JudgeSummary:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     rules_version: str = ""
+    rejudgement: Rejudgement | None = None  # where verdicts of other rules were judged anew
     seconds: float = 0.0
 
 
@@ -37,14 +51,22 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
     started = time.monotonic()
     bench = _Bench(settings)
     summary = JudgeSummary(rules_version=bench.rules_version)
+    rejudgement_id: int | None = None
     with open_ledger(settings) as conn:
+        bench.ask_delisted(conn)
+        note_rules(conn, *bench.rules_in_force, datetime.now(UTC))
         while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
+            if rejudgement_id is None and any(row.revision is None for row in rows):
+                rejudgement_id = begin_rejudgement(conn, bench.rules_version, datetime.now(UTC))
             verdicts = bench.judge(rows)
-            keep_verdicts(conn, verdicts, rows)
+            keep_verdicts(conn, verdicts, rows, rejudgement_id)
             summary.judged_count += len(verdicts)
             summary.statuses.update(verdict.status.value for verdict in verdicts)
             summary.reasons.update(verdict.reason.value for verdict in verdicts)
             on_commit(len(verdicts))
+        if rejudgement_id is not None:
+            end_rejudgement(conn, rejudgement_id, datetime.now(UTC))
+            summary.rejudgement = last_rejudgement(conn)
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -52,20 +74,13 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
 def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     """The verdicts on ``addresses`` (normalized) as the evidence stands, in that order; stored as well."""
     with open_ledger(settings) as conn:
+        bench = _Bench(settings)
+        bench.ask_delisted(conn)
         rows = evidence_of(conn, addresses)
-        verdicts = _Bench(settings).judge(rows)
+        verdicts = bench.judge(rows)
         keep_verdicts(conn, verdicts, rows)
     by_address = {verdict.address: verdict for verdict in verdicts}
     return [by_address[address] for address in addresses if address in by_address]
-
-
-def rules_version() -> str:
-    """The version of today's rules: verdicts of another one wait to be judged again."""
-    return _rules_version(ReplyReader.load())
-
-
-def _rules_version(reader: ReplyReader) -> str:
-    return f"{reader.version}-{JUDGE_VERSION}"
 
 
 class _Bench:
@@ -75,31 +90,52 @@ class _Bench:
         self._probe_forbidden = settings.probe_forbidden
         self._reader = ReplyReader.load()
         self._providers: Providers = load_providers()
-        self.rules_version = _rules_version(self._reader)
+        self.string_facts = StringFactFinder(settings)
+        self.rules_in_force = rules_in_force(settings, self.string_facts.operator_lists)
+        self.rules_version = self.rules_in_force.version
+        self._rules = JudgingRules(
+            self.rules_version,
+            is_role_safe=settings.role_is_safe,
+            fresh_for=timedelta(days=settings.fresh_for_days),
+        )
 
-    def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
+    def ask_delisted(self, conn: psycopg.Connection) -> None:
+        """Before the verdicts that tell which addresses these are give way to others."""
+        ask_delisted(conn, self.string_facts.operator_lists.listing_of, datetime.now(UTC))
+
+    def judge(self, rows: Sequence[EvidenceRow]) -> list[Verdict]:
         now = datetime.now(UTC)
-        return [judge(self._evidence(row), self.rules_version, now) for row in rows]
+        rules = self._rules
+        facts = zip(rows, self.string_facts.find(rows), strict=True)
+        return [judge(self._evidence(row, of_string), rules, now) for row, of_string in facts]
 
-    def _evidence(self, row: EvidenceRow) -> Evidence:
+    def _evidence(self, row: EvidenceRow, facts: StringFacts) -> Evidence:
+        provider = self._providers.named(row.provider)
         return Evidence(
             address_id=row.address_id,
             address=row.address,
             syntax_reason=row.syntax_reason,
-            is_role=row.is_role,
+            is_role=facts.is_role,
+            is_gibberish=facts.is_gibberish,
             suggested_email=row.suggested_email,
+            canonical_email=facts.canonical_email,
+            listing=facts.listing,
             mail_service=row.mail_service,
             dns_detail=row.dns_detail,
             provider=row.provider,
             mx_record=row.mx_record,
-            is_disposable=row.is_disposable,
-            is_free=row.is_free,
+            is_disposable=facts.is_disposable,
+            is_free=facts.is_free,
+            is_acceptance_doubtful=provider is not None and provider.accepts is Accepts.IN_DOUBT,
+            is_refusal_doubtful=provider is not None and provider.refuses is Refuses.IN_DOUBT,
             domain_looked_up_at=row.domain_looked_up_at,
-            reading=self._reading(row),
+            reading=self._reading(row, provider),
             smtp_code=row.smtp_code,
             smtp_enhanced=row.smtp_enhanced,
             smtp_text=row.smtp_text,
             asked_at=row.asked_at,
+            elapsed_ms=row.elapsed_ms,
+            settled=self._settled(row),
             attempt_count=row.attempt_count,
             next_attempt_at=row.next_attempt_at,
             is_catch_all=row.is_catch_all,
@@ -107,8 +143,15 @@ class _Bench:
             catch_all_found_at=row.catch_all_found_at,
         )
 
-    def _reading(self, row: EvidenceRow) -> Reading | None:
-        provider = self._providers.named(row.provider)
+    def _settled(self, row: EvidenceRow) -> Settled | None:
+        if row.settled_stage is None or row.settled_code is None or row.settled_asked_at is None:
+            return None
+        text = row.settled_text or ""
+        reply = Reply(row.settled_stage, row.settled_code, row.settled_enhanced, text)
+        reading = self._reader.read(reply, row.provider)
+        return Settled(reading, reply.code, reply.enhanced, text, row.settled_asked_at, row.settled_elapsed_ms or 0)
+
+    def _reading(self, row: EvidenceRow, provider: Provider | None) -> Reading | None:
         if provider is not None and provider.hides_answer:
             return _unasked(provider)
         if row.smtp_stage is None or row.smtp_code is None:
@@ -125,7 +168,8 @@ def _lent(reading: Reading) -> Reading:
     evidence on any: a changed rule must never turn a block into a thousand dead addresses.
     """
     if reading.about in (About.ADDRESS, About.UNCLEAR):
-        return Reading(Reason.UNCLEAR_REPLY, About.TEMPORARY, f"lent/{reading.rule}", reading.retry_seconds)
+        reason = Reason.RELAY_DENIED if reading.reason is Reason.RELAY_DENIED else Reason.UNCLEAR_REPLY
+        return Reading(reason, About.TEMPORARY, f"lent/{reading.rule}", reading.retry_seconds)
     return reading
 
 

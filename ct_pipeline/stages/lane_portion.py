@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from ct_pipeline.addresses.operator_lists import OperatorLists
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.due import due_addresses
@@ -45,6 +46,7 @@ class LanePortions:
     egress: str
     providers: Providers
     limits: Limits
+    lists: OperatorLists
     pull_id: int | None
 
     def take(self, wish: Wish, conn: psycopg.Connection) -> Portion:
@@ -63,7 +65,8 @@ class LanePortions:
         )
         domains = list(dict.fromkeys(address.domain for address in due))
         facts = domain_facts(conn, domains)
-        plan = plan_lane(self.lane, due, facts, catch_all_facts(conn, domains, now), self.providers, self.limits)
+        known = catch_all_facts(conn, domains, now)
+        plan = plan_lane(self.lane, due, facts, known, self.providers, self.limits, now, self.lists)
         memories = site_memories(conn, self.egress, [site.site for site in plan.sites])
         by_site: dict[str, list[int]] = {}
         for address in due:

@@ -18,6 +18,7 @@ from functools import partial
 
 import psycopg
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.stages.lane_portion import LanePortions, Portion, Wish
 from ct_pipeline.stages.lane_tenure import LaneTenure
@@ -56,6 +57,7 @@ class LaneTools:
     kept: Callable[[], asyncio.Future[None]]
     addresses_at_once: int
     pull_id: int | None = None
+    lists: OperatorLists = NO_LISTS
 
 
 class LaneRun:
@@ -69,7 +71,9 @@ class LaneRun:
         self._around = around
         self._tenure = tenure
         self._summary = summary
-        self._portions = LanePortions(lane, around.egress.name, tools.providers, tools.limits, tools.pull_id)
+        self._portions = LanePortions(
+            lane, around.egress.name, tools.providers, tools.limits, tools.lists, tools.pull_id
+        )
         self._sites: dict[str, SiteAtWork] = {}
         self._ended: list[tuple[str, asyncio.Future[None]]] = []  # batches that nobody has looked at yet
         self._news = asyncio.Event()
@@ -155,7 +159,8 @@ class LaneRun:
 
     def _begin(self, portion: Portion) -> None:
         plans = {plan.site: plan for plan in portion.plan.sites}
-        self._settle_unasked(portion.plan.not_asked)
+        self._summary.not_asked_count += self._settle_unasked(portion.plan.not_asked)
+        self._summary.listed_count += self._settle_unasked(portion.plan.listed)
         for name, address_ids in portion.address_ids.items():
             self._has_found = True
             site = self._sites.setdefault(name, SiteAtWork())
@@ -174,10 +179,10 @@ class LaneRun:
                 self._held_count += len(address_ids)
             batch.add_done_callback(partial(self._note_end, name))
 
-    def _settle_unasked(self, due: list[DueAddress]) -> None:
+    def _settle_unasked(self, due: list[DueAddress]) -> int:
         turns = [Turn(one.address_id, None, one.attempt_count, None) for one in due]
         self._tools.notebook.page.turns += turns
-        self._summary.not_asked_count += len(turns)
+        return len(turns)
 
     # -- asking ---
 
@@ -204,6 +209,8 @@ class LaneRun:
         summary.asked_count += run.reasons.total()
         summary.session_count += run.session_count
         summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
+        for domain in sorted(run.doubted_domains):
+            self._tell(f"{run.plan.site}: {domain} accepts names that it refused before")
         if run.stopped_because is None:
             return
         if run.stopped_because.reason is Reason.EGRESS_TROUBLE:
@@ -211,9 +218,13 @@ class LaneRun:
             why = f"egress {self._around.egress.name} cannot connect, see `ct-pipeline doctor`"
         else:
             why = f"{run.plan.site}: {run.stopped_because.reason}"
+        self._tell(why)
+
+    def _tell(self, why: str) -> None:
+        """Once a lane: a site has many batches."""
         if why not in self._told:
             self._told.add(why)
-            summary.stopped_because.append(why)
+            self._summary.stopped_because.append(why)
 
     # -- waiting and ending ---
 

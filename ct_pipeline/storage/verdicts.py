@@ -7,7 +7,8 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
-from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage
+from ct_pipeline.storage.rules_history import note_changes
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import ProbeKind, Stage
 from ct_pipeline.vocabulary import MailService, Reason, Status
@@ -16,8 +17,10 @@ from ct_pipeline.vocabulary import MailService, Reason, Status
 class EvidenceRow(NamedTuple):
     """The fields of ``Evidence``, with the last reply as it came in place of its reading.
 
-    The five ``smtp_`` fields and ``asked_at`` are None while nobody was asked. ``revision`` says which evidence this
-    is: it is handed back to :func:`keep_verdicts`. None: nothing new is known (judged anew for other rules).
+    The five ``smtp_`` fields, ``asked_at`` and ``elapsed_ms`` are None while nobody was asked; the ``settled_`` fields
+    are those of the last definitive reply, and None where there is none or it is the last reply itself. ``revision``
+    says which evidence this is: it is handed back to :func:`keep_verdicts`. None: nothing new is known (judged anew for
+    other rules).
     """
 
     address_id: int
@@ -41,6 +44,13 @@ class EvidenceRow(NamedTuple):
     smtp_text: str | None
     probe_reason: Reason | None  # how the reply was read when it came
     asked_at: datetime | None
+    elapsed_ms: int | None
+    settled_stage: Stage | None
+    settled_code: int | None
+    settled_enhanced: str | None
+    settled_text: str | None
+    settled_asked_at: datetime | None
+    settled_elapsed_ms: int | None
     attempt_count: int
     next_attempt_at: datetime | None
     is_catch_all: bool | None
@@ -67,18 +77,22 @@ def unjudged_evidence(conn: psycopg.Connection, rules_version: str, limit: int) 
         {"limit": limit},
     )
     if len(rows) < limit:
-        rows += _evidence(
+        # Two ranges of the index, each read from its end: nothing else finds the last few of 50 million. An address
+        # with new evidence as well is among them again.
+        known = {row.address_id for row in rows}
+        outdated = _evidence(
             conn,
             """
             (select address_id from ledger.verdicts where rules_version < %(rules_version)s
-             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+             order by rules_version limit %(limit)s)
             union all
             (select address_id from ledger.verdicts where rules_version > %(rules_version)s
-             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+             order by rules_version desc limit %(limit)s)
             limit %(limit)s
             """,
-            {"limit": limit - len(rows), "rules_version": rules_version},
+            {"limit": limit, "rules_version": rules_version},
         )
+        rows += [row for row in outdated if row.address_id not in known][: limit - len(rows)]
     return rows
 
 
@@ -97,20 +111,28 @@ def unjudged_backlog(conn: psycopg.Connection) -> Backlog:
     return Backlog(*row) if row else Backlog(0, None)
 
 
-def keep_verdicts(conn: psycopg.Connection, verdicts: Sequence[Verdict], evidence: Sequence[EvidenceRow]) -> int:
+def keep_verdicts(
+    conn: psycopg.Connection,
+    verdicts: Sequence[Verdict],
+    evidence: Sequence[EvidenceRow],
+    rejudgement_id: int | None = None,
+) -> int:
     """Keep verdicts and take their addresses off the list of unjudged ones; how many verdicts were kept.
 
     ``evidence`` are the rows that the verdicts were judged from. An address with evidence that came since stays on the
-    list. A verdict from evidence that another judge has dealt with meanwhile is dropped.
+    list. A verdict from evidence that another judge has dealt with meanwhile is dropped. With ``rejudgement_id``, what
+    the rules alone have changed is counted there.
     """
     revisions = {row.address_id: row.revision for row in evidence}
     latest = {verdict.address_id: verdict for verdict in verdicts}
     with conn.transaction():
         make_stage(conn, "new_verdicts", _STAGE)
-        copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, (_row(v, revisions.get(v.address_id)) for v in latest.values()))
-        analyze(conn, "new_verdicts")
+        copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, ((*v, revisions.get(v.address_id)) for v in latest.values()))
+        analyze(conn, "new_verdicts", ["address_id", "seen_revision", "rules_version"])
         conn.execute(_LOCK_UNJUDGED)
-        kept_count = conn.execute(_MERGE).rowcount
+        if rejudgement_id is not None:
+            note_changes(conn, rejudgement_id)
+        kept_count = conn.execute(_MERGE).rowcount  # pyright: ignore[reportArgumentType, reportCallIssue]
         conn.execute(_CLEAR)
         drop_stages(conn, ["new_verdicts"])
     return kept_count
@@ -119,24 +141,37 @@ def keep_verdicts(conn: psycopg.Connection, verdicts: Sequence[Verdict], evidenc
 def _evidence(conn: psycopg.Connection, address_ids: LiteralString, parameters: dict[str, Any]) -> list[EvidenceRow]:
     # One statement, hence one snapshot: the revision belongs to the evidence beside it.
     rows = conn.execute(_EVIDENCE.replace("{address_ids}", address_ids), parameters).fetchall()
-    return [_evidence_row(EvidenceRow(*row)) for row in rows]
+    return [_evidence_row(row) for row in rows]
 
 
-def _evidence_row(row: EvidenceRow) -> EvidenceRow:
-    return row._replace(
-        syntax_reason=Reason(row.syntax_reason) if row.syntax_reason else None,
-        mail_service=MailService(row.mail_service) if row.mail_service else None,
-        smtp_kind=ProbeKind(row.smtp_kind) if row.smtp_kind else None,
-        smtp_stage=Stage(row.smtp_stage) if row.smtp_stage else None,
-        probe_reason=Reason(row.probe_reason) if row.probe_reason else None,
-    )
+def _evidence_row(row: tuple[Any, ...]) -> EvidenceRow:
+    values = list(row)
+    for position, words in _WORDS:
+        if (value := values[position]) is not None:
+            values[position] = words[value]
+    return EvidenceRow._make(values)
+
+
+# Where a field is a word of a closed list: its position, and the words. A million rows pass through here.
+_WORDS: list[tuple[int, dict[str, Any]]] = [
+    (EvidenceRow._fields.index(field), {str(word): word for word in words})
+    for field, words in {
+        "syntax_reason": Reason,
+        "mail_service": MailService,
+        "smtp_kind": ProbeKind,
+        "smtp_stage": Stage,
+        "probe_reason": Reason,
+        "settled_stage": Stage,
+    }.items()
+]
 
 
 _EVIDENCE: LiteralString = """
 select a.address_id, a.address, a.syntax_reason, a.is_role, a.suggested_email,
        d.domain, d.service, coalesce(d.detail, ''), coalesce(d.provider, ''), d.mx_record,
        coalesce(d.is_disposable, false), coalesce(d.is_free, false), d.looked_up_at, d.service_since_at,
-       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at,
+       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at, p.elapsed_ms,
+       s.stage, s.code, s.enhanced, s.text, s.asked_at, s.elapsed_ms,
        coalesce(due.attempt_count, 0), due.next_attempt_at,
        c.is_catch_all, c.tells_apart, c.found_at, u.revision
 from ({address_ids}) as chosen
@@ -144,22 +179,15 @@ join ledger.addresses a using (address_id)
 left join ledger.domains d using (domain_id)
 left join ledger.due on due.address_id = a.address_id
 left join ledger.probes p on p.probe_id = due.probe_id
+left join ledger.probes s on s.probe_id = due.definitive_probe_id and s.probe_id <> due.probe_id
 left join ledger.catch_all_facts c on c.domain_id = d.domain_id
 left join ledger.unjudged u on u.address_id = a.address_id
 """
 
-_VERDICT_COLUMNS = (
-    "address_id", "status", "reason", "safe_to_send", "bounce_type", "verdict_text", "is_disposable", "is_free",
-    "is_role", "suggested_email", "provider", "mx_record", "smtp_code", "smtp_enhanced", "smtp_text", "attempt_count",
-    "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
-)  # fmt: skip
-_STAGE_COLUMNS = (*_VERDICT_COLUMNS, "seen_revision")
-_STAGE = "like ledger.verdicts, seen_revision bigint"
-
-
-def _row(verdict: Verdict, revision: int | None) -> tuple[object, ...]:
-    values = (getattr(verdict, name) for name in _VERDICT_COLUMNS)
-    return (*(storable(str(value)) if isinstance(value, str) else value for value in values), revision)
+_VERDICT_COLUMNS = tuple(field for field in Verdict._fields if field != "address")
+# A verdict as it is, and behind it the evidence it rests on. Its texts are the ledger's own, or ours: all storable.
+_STAGE_COLUMNS = (*Verdict._fields, "seen_revision")
+_STAGE = "like ledger.verdicts, address text, seen_revision bigint"
 
 
 _LOCK_UNJUDGED = """

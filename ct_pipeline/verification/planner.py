@@ -4,8 +4,10 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomProbe
 from ct_pipeline.settings import Settings
@@ -13,6 +15,10 @@ from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
+
+# What made a host distrust us today it has mostly forgotten tomorrow; a new catch-all is still one. A little less than
+# the time after which such addresses are due again.
+DOUBT_CONFIRMED_AFTER = timedelta(hours=20)
 
 MAX_HOST_ADDRESSES = 8  # of one mail host, put together from several look-ups
 
@@ -41,10 +47,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name."""
+    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name.
+    ``listed``: the operator's lists decide.
+    """
 
     sites: list[SitePlan]
     not_asked: list[DueAddress]
+    listed: list[DueAddress] = field(default_factory=list)
 
 
 def plan_lane(
@@ -54,11 +63,17 @@ def plan_lane(
     catch_all: Mapping[str, CatchAllFact],
     providers: Providers,
     limits: Limits,
+    now: datetime,
+    lists: OperatorLists = NO_LISTS,
 ) -> LanePlan:
     """Group ``due`` by site and by the mail hosts they share. Addresses of domains without facts are left out."""
     by_domain: dict[str, list[DueAddress]] = defaultdict(list)
+    listed: list[DueAddress] = []
     for address in due:
-        by_domain[address.domain].append(address)
+        if lists.listing_of(address.address) is None:
+            by_domain[address.domain].append(address)
+        else:
+            listed.append(address)
     groups: dict[str, dict[_HostNames, _Gathering]] = defaultdict(lambda: defaultdict(_Gathering))
     site_provider: dict[str, str] = {}
     not_asked: list[DueAddress] = []
@@ -74,11 +89,11 @@ def plan_lane(
         site_provider[known.site] = known.provider
         group = groups[known.site][_host_names(known.mx_hosts)]
         group.facts.append(known)
-        group.domains.append(_questions(domain, addresses, fact, provider))
+        group.domains.append(_questions(domain, addresses, fact, provider, now))
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
-    return LanePlan(sites, not_asked)
+    return LanePlan(sites, not_asked, listed)
 
 
 def is_asked(provider: Provider | None, probe_forbidden: bool) -> bool:
@@ -123,14 +138,19 @@ def _version(address: str) -> int:
 
 
 def _questions(
-    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None
+    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None, now: datetime
 ) -> DomainQuestions:
+    random_probe = provider.random_probe if provider else RandomProbe.SAME_SESSION
+    if fact is None:
+        return DomainQuestions(domain, addresses, random_probe=random_probe)
     return DomainQuestions(
         domain,
         addresses,
-        is_catch_all=fact.is_catch_all if fact else None,
-        tells_apart=fact.tells_apart if fact else None,
-        random_probe=provider.random_probe if provider else RandomProbe.SAME_SESSION,
+        is_catch_all=fact.is_catch_all,
+        tells_apart=fact.tells_apart,
+        doubted_at=fact.doubted_at,
+        may_confirm_doubt=fact.doubted_at is not None and now - fact.doubted_at >= DOUBT_CONFIRMED_AFTER,
+        random_probe=random_probe,
     )
 
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.storage import outage, probes
 from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
@@ -99,6 +100,53 @@ def test_a_turn_without_a_probe_leaves_the_last_reply_in_place(conn: psycopg.Con
     assert (row.smtp_code, row.attempt_count, row.next_attempt_at) == (250, 2, None)
 
 
+def test_the_last_definitive_reply_outlives_later_ones_that_leave_the_mailbox_open(
+    conn: psycopg.Connection, ledger_url: str
+) -> None:
+    take(conn, "ann@x.test", "bob@x.test", "cid@x.test")
+    look_up(conn, "x.test")
+    ann, bob, cid = (row.address_id for row in sorted(evidence_of(conn, ["ann@x.test", "bob@x.test", "cid@x.test"])))
+    probes_ = [probe(1, ann, "x.test"), probe(2, ann, "x.test", 451), probe(3, bob, "x.test", 451)]
+    first = [
+        Turn(ann, NOON, 1, 1, is_definitive=True),
+        Turn(ann, NOON + HOUR, 2, 2),  # in the same batch
+        Turn(bob, NOON + HOUR, 1, 3),
+    ]
+    later = [Turn(ann, NOON + DAY, 3, 4), answered(cid, None), Turn(bob, None, 2, 5, is_definitive=True)]
+    for turns, observed_probes in ((first, probes_), (first, probes_), (later, [probe(5, bob, "x.test", 550)])):
+        merge_observations(conn, Observations([session()], observed_probes, turns), NOON)
+    kept = conn.execute("select address_id, probe_id, definitive_probe_id from ledger.due order by 1").fetchall()
+    assert kept == [(ann, 4, 1), (bob, 5, 5), (cid, None, None)]
+
+
+def test_an_acceptance_that_is_taken_back_settles_nothing_any_more(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@x.test")
+    look_up(conn, "x.test")
+    accepted = [Turn(1, None, 1, 1, is_definitive=True), Turn(2, None, 1, 2, is_definitive=True)]
+    taken_back = Turn(1, NOON + DAY, 1, 3, is_retracted=True)
+    observed = [probe(1, 1, "x.test"), probe(2, 2, "x.test"), probe(3, None, "x.test", 0)]
+    merge_observations(conn, Observations([session()], observed[:2], accepted), NOON)
+    merge_observations(conn, Observations([], observed[2:], [taken_back]), NOON)
+    in_one_batch = Observations([], [], [accepted[1], taken_back._replace(address_id=2)])
+    merge_observations(conn, in_one_batch, NOON)
+    assert conn.execute("select probe_id, definitive_probe_id from ledger.due").fetchall() == [(3, None), (3, None)]
+
+
+@pytest.mark.parametrize(
+    ("code", "asked_days_ago", "was_refused"), [(550, 1, True), (550, 100, False), (450, 1, False), (250, 1, False)]
+)
+def test_who_was_refused_before_is_handed_out_with_that(
+    conn: psycopg.Connection, code: int, asked_days_ago: int, was_refused: bool
+) -> None:
+    take(conn, "ann@x.test")
+    look_up(conn, "x.test")
+    said = probe(1, 1, "x.test", code)._replace(asked_at=NOON - asked_days_ago * DAY)
+    turn = Turn(1, NOON, 1, 1, is_definitive=code != 450)
+    merge_observations(conn, Observations([session()], [said], [turn]), NOON)
+    (due,) = due_addresses(conn, LANE, NOON, 10)
+    assert due.was_refused is was_refused
+
+
 @pytest.mark.parametrize("text", ["nul\0", "lone \udcff surrogate", "tab\t\\N\nline", "x" * 5000, "\\."])
 def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url: str, text: str) -> None:
     take(conn, "ann@x.test")
@@ -110,7 +158,7 @@ def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url
 
 
 def test_catch_all_facts_hold_until_they_expire(conn: psycopg.Connection, ledger_url: str) -> None:
-    fact = catch_all("x.test")
+    fact = catch_all("x.test")._replace(doubted_at=NOON)
     with ObservationWriter(ledger_url) as writer:
         writer.put([], [], [], [fact, catch_all("y.test", is_catch_all=False)])
     assert catch_all_facts(conn, ["x.test", "z.test"], NOON) == {"x.test": fact}

@@ -6,14 +6,21 @@ import pytest
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import Bookkeeper
+from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
-from ct_pipeline.verification.questions import Answer, DomainQuestions
+from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
 from ct_pipeline.vocabulary import About, Reason
-from ct_pipeline_tests.verification.asking import domain, notebook
-from ct_pipeline_tests.verification.test_domain_knowledge import ACCEPTED, GREYLISTED, NOT_HOSTED, UNCLEAR, UNKNOWN
+from ct_pipeline_tests.verification.asking import READER, domain, notebook
+from ct_pipeline_tests.verification.test_domain_knowledge import (
+    ACCEPTED,
+    FULL,
+    GREYLISTED,
+    NOT_HOSTED,
+    UNCLEAR,
+    UNKNOWN,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NAMES = ["ann", "bob", "cid", "dan", "eve"]
@@ -146,9 +153,11 @@ def test_vague_refusals_of_some_names_are_no_evidence_against_the_others():
         1: (False, 1),
         2: (False, 1),
         3: (False, 1),
-        4: (True, 0),
-        5: (True, 0),
+        4: (False, 1),
+        5: (False, 1),
     }
+    probes = {probe.probe_id: probe for probe in kept.page.probes}
+    assert [probes[turns[number].probe_id or 0].kind for number in (4, 5)] == [ProbeKind.SESSION] * 2
 
 
 def test_where_we_are_unwelcome_nothing_is_burned_and_all_is_due_at_the_next_trial():
@@ -177,6 +186,49 @@ def test_who_is_held_when_the_hosts_are_left_alone_is_due_again():
     assert kept.finished() == set()
     kept.keeper.postpone(kept.questions, Closing(UNREACHABLE, 77), NOW)
     assert len(kept.turns()) == 5
+
+
+@pytest.mark.parametrize(
+    ("readings", "definitive"),
+    [
+        ((ACCEPTED, UNKNOWN), {1}),
+        ((ACCEPTED, GREYLISTED), {1}),  # an acceptance all the same, though its domain is in doubt
+        ((UNKNOWN, GREYLISTED, FULL, UNCLEAR), {1, 3}),
+        ((NOT_HOSTED, NOT_HOSTED), {1, 2}),  # what others share is no word on their mailboxes
+        ((UNCLEAR,), set()),
+    ],
+)
+def test_which_replies_settle_the_mailbox(readings, definitive):
+    kept = books()
+    kept.prove(*readings)
+    assert {number for number, turn in kept.turns().items() if turn.is_definitive} == definitive
+
+
+def test_a_word_about_us_settles_no_mailbox():
+    kept = books()
+    kept.keeper.postpone(kept.questions, Closing(BLOCKED, 77, NOW), NOW)
+    assert not any(turn.is_definitive for turn in kept.page.turns)
+
+
+def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusal_on():
+    kept = books()
+    kept.prove(ACCEPTED)  # ann
+    kept.prove(UNKNOWN)  # the made-up name
+    kept.prove(ACCEPTED)  # bob
+    kept.questions.learn(kept.questions.proven, Question(ProbeKind.RANDOM, "a.test", ""), ACCEPTED)
+    kept.keeper.settle(kept.questions, NOW)
+    turns = {turn.address_id: turn for turn in kept.page.turns}
+    assert {number: (turn.is_definitive, turn.is_retracted) for number, turn in turns.items()} == {
+        1: (True, False),
+        2: (False, True),
+        3: (False, False),
+        4: (False, False),
+        5: (False, False),
+    }
+    assert kept.keeper.doubted_domains == {"a.test"}
+    assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
+    last = kept.page.catch_all_facts[-1]
+    assert (last.is_catch_all, last.doubted_at) == (False, NOW)
 
 
 def test_voided_answers_are_due_again():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers, RandomProbe, load_providers, read_providers
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
@@ -66,8 +67,10 @@ def plan(known: Iterable[DomainFacts], rows: Providers | None = None, per_domain
         for n in range(per_domain)
     ]
     catch_all: dict[str, CatchAllFact] = options.pop("catch_all", {})
+    lists: OperatorLists = options.pop("lists", NO_LISTS)
     limits = Limits(**{"site": SMALL, "probe_forbidden": False} | options)
-    return plan_lane("small-00", due, {one.domain: one for one in known}, catch_all, rows or load_providers(), limits)
+    by_domain = {one.domain: one for one in known}
+    return plan_lane("small-00", due, by_domain, catch_all, rows or load_providers(), limits, NOW, lists)
 
 
 def only_site(lane_plan: LanePlan) -> SitePlan:
@@ -179,6 +182,25 @@ def test_where_it_is_known_that_names_matter_no_made_up_one_is_needed():
     assert questions.open_count == 3
 
 
+@pytest.mark.parametrize(("hours", "may_confirm"), [(1, False), (24, True)])
+def test_a_doubt_may_be_confirmed_after_most_of_a_day(hours: int, may_confirm: bool) -> None:
+    doubted = {"a.test": fact(False)["a.test"]._replace(doubted_at=NOW - timedelta(hours=hours))}
+    site = only_site(plan([facts("a.test", (1, "mx.host.test", "192.0.2.1"))], per_domain=3, catch_all=doubted))
+    (questions,) = site.groups[0].domains
+    assert questions.open_count == 1, "one name, and then a made-up one"
+    assert questions.heard.may_confirm is may_confirm
+
+
 def test_addresses_of_domains_without_facts_are_left_out():
     due = [DueAddress(1, "ann@nowhere.test", "nowhere.test", 0)]
-    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS) == LanePlan([], [])
+    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS, NOW) == LanePlan([], [])
+
+
+def test_what_the_operators_lists_name_is_not_asked():
+    mx = (1, "mx.host.test", "192.0.2.1")
+    lists = OperatorLists(allow=frozenset({"user0@a.test"}), block=frozenset({"b.test"}))
+    planned = plan([facts("a.test", mx), facts("b.test", mx)], per_domain=2, lists=lists)
+    assert [one.address for one in planned.listed] == ["user0@a.test", "user0@b.test", "user1@b.test"]
+    (group,) = only_site(planned).groups
+    assert [(questions.domain, questions.open_count) for questions in group.domains] == [("a.test", 1)]
+    assert planned.not_asked == []
