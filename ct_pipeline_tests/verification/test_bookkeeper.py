@@ -33,10 +33,10 @@ UNREACHABLE = Reading(Reason.CONNECTION_TIMEOUT, About.TEMPORARY, "test")
 class Books:
     """A bookkeeper of one domain, whose questions are answered in the order they are asked."""
 
-    def __init__(self, questions: DomainQuestions) -> None:
+    def __init__(self, questions: DomainQuestions, *, asks_once: bool = False) -> None:
         self.questions = questions
         self.notes: Notebook = notebook()
-        self.keeper = Bookkeeper(self.notes)
+        self.keeper = Bookkeeper(self.notes, asks_once=asks_once)
 
     def hear(self, *readings: Reading) -> list[Answer]:
         """Ask and answer; nothing is proven yet."""
@@ -229,6 +229,13 @@ def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusa
     assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
     last = kept.page.catch_all_facts[-1]
     assert (last.is_catch_all, last.doubted_at) == (False, NOW)
+
+
+@pytest.mark.parametrize("asks_once", [True, False])
+def test_a_temporary_answer_is_the_last_where_every_address_is_asked_once(asks_once):
+    kept = Books(domain("a.test", NAMES), asks_once=asks_once)
+    kept.prove(GREYLISTED)
+    assert kept.finished() == ({1} if asks_once else set())
 
 
 def test_voided_answers_are_due_again():
