@@ -14,7 +14,7 @@ class Reading:
 
     reason: Reason
     about: About
-    rule: str  # name of the deciding rule in replies.toml
+    rule: str  # name of the deciding rule in verification/reply_chapters
     retry_seconds: int | None = None
 
 
