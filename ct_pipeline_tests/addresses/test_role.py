@@ -23,8 +23,8 @@ ROLES = words("""
     sales+emea info+ noreply no_reply do.not-reply customer.care info2 sales-01 sales-eu uk.support info_de
 """)
 PEOPLE = words("""
-    ann ann.lee info.ann hello12 info2020 ann+info +info dev mark ola "info.desk" s.ales i.t h.r hr.in it2 art max max.de
-    art2 grace-uk de.lee in eu.
+    ann ann.lee info.ann hello12 info2020 ann+info +info dev mark ola "info.desk" s.ales i.t h.r hr.in it2 art max
+    max.de art2 grace-uk de.lee in eu.
 """)
 PEOPLE += [""]
 
