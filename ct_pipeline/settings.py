@@ -28,7 +28,7 @@ from ct_pipeline.setting_values import (
     read_source_address,
     split_nameserver,
 )
-from ct_pipeline.vocabulary import ExportAction, ExportMode, GibberishThreshold, Reason, Region
+from ct_pipeline.vocabulary import ExportAction, ExportMode, GibberishThreshold, Reason, Region, VerifyMode
 
 LIKELY_MISSPELT = 0.8  # similarity of two names, from 0 to 1
 
@@ -143,6 +143,11 @@ class Settings(BaseSettings):
     )
     fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")
 
+    verify_mode: VerifyMode = Field(
+        default=VerifyMode.HIGHEST_ACCURACY,
+        description="`fastest_turnaround` asks every address once; what that leaves open stays unknown.",
+        json_schema_extra={"values": "`highest_accuracy` or `fastest_turnaround`"},
+    )
     role_is_safe: bool = Field(
         default=False,
         description="`safe_to_send` is yes for a valid role address (info, sales) too; it is risky otherwise.",

@@ -165,6 +165,17 @@ class GibberishThreshold(StrEnum):
     HIGH = "high"  # more of the random strings, and more of the real names
 
 
+class VerifyMode(StrEnum):
+    """How much time an answer may take."""
+
+    HIGHEST_ACCURACY = "highest_accuracy"  # what is not settled is asked again, for days if need be
+    FASTEST_TURNAROUND = "fastest_turnaround"  # every address is asked once
+
+    @property
+    def asks_once(self) -> bool:
+        return self is VerifyMode.FASTEST_TURNAROUND
+
+
 class ExportAction(StrEnum):
     """What an export does in CleverTap."""
 

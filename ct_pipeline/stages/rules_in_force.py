@@ -52,8 +52,13 @@ def rules_in_force(settings: Settings, operator_lists: OperatorLists | None = No
         **_parts_of_settings(settings),
         "allow and block lists": lists.version,
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return RulesInForce(f"{JUDGE_VERSION}-{digest[:16]}", parts)
+    return RulesInForce(version_of(parts), parts)
+
+
+def version_of(parts: Mapping[str, str]) -> str:
+    """One name for all of ``parts``; the judge's own version stands in front, for people."""
+    digest = hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()
+    return f"{JUDGE_VERSION}-{digest[:16]}"
 
 
 def rules_version(settings: Settings) -> str:

@@ -67,7 +67,7 @@ def judge(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> Verdi
     finding, evidence = _find(evidence, rules, judged_at)
     status, reason = finding.status, finding.reason
     safe_to_send = _safe_to_send(evidence, finding, rules)
-    score, score_basis = score_of(evidence, status, reason)
+    score, score_basis = score_of(evidence, status, reason, rules.calibration)
     return Verdict(
         address_id=evidence.address_id,
         address=evidence.address,

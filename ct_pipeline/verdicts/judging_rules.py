@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+from ct_pipeline.verdicts.score import Calibration
+
 
 class JudgingRules(NamedTuple):
     """``version`` names all of it, the lists and the reply rules behind the evidence included."""
@@ -10,3 +12,4 @@ class JudgingRules(NamedTuple):
     version: str
     is_role_safe: bool = False  # a role address is safe to send to, as far as everything else allows
     fresh_for: timedelta = timedelta(days=30)  # how long a definitive reply outweighs later undecided ones
+    calibration: Calibration | None = None  # what the account's own mail taught; None: nothing yet

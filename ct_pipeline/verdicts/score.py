@@ -144,6 +144,20 @@ def read_priors(text: str) -> Priors:
     return Priors(by_status, by_reason, by_provider, factors, frozenset(name for _status, name in by_provider))
 
 
+def as_markdown() -> str:
+    """The figures, each with its origin, for ``docs/reference/verdicts.md``."""
+    table = priors()
+    lines = ["| of | percent, or times | origin |", "|---|---|---|"]
+    for status, prior in table.by_status.items():
+        lines.append(f"| `{status}` | {prior.percent} | {prior.origin} |")
+        own = {key: row for key, row in (table.by_provider | table.by_reason).items() if key[0] is status}
+        for row in dict.fromkeys(own.values()):
+            words = ", ".join(f"`{key[1]}`" for key, of_key in own.items() if of_key == row)
+            lines.append(f"| `{status}`: {words} | {row.percent} | {row.origin} |")
+    lines += [f"| {name.replace('_', ' ')} | × {row.factor:g} | {row.origin} |" for name, row in table.factors.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _prior(row: dict[str, Any]) -> Prior:
     if not row.get("origin") or not 0 <= row["percent"] <= 100:
         raise ValueError(f"a prior of {row.get('status')!r} lacks its origin, or is not within 0 to 100")

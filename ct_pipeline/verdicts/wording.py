@@ -44,6 +44,11 @@ _SENTENCES: dict[Reason, str] = {
     Reason.PROVIDER_FORBIDS_PROBING: "The provider of {domain} does not allow us to ask whether a mailbox exists",
     Reason.NOT_ASKED_YET: "This address has not been checked yet",
 }
+# A refusal in such words that is not taken for the last: temporary, or of a host that has said it of living mailboxes.
+_NOT_TO_BE_RELIED_ON = frozenset({
+    Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED, Reason.DOMAIN_NOT_HOSTED, Reason.NULL_MX,
+    Reason.SYNTAX_ERROR,
+})  # fmt: skip
 _ASKED_AGAIN = "; it will be asked again"
 _ASKED_IN_VAIN = "; repeated attempts have not settled it"
 _TRIED = frozenset({
@@ -70,18 +75,27 @@ def explain(
     'The mail server of shop.example says that this mailbox does not exist.'
     """
     sentence = _SENTENCES[reason].format(domain=address.rpartition("@")[2] or "this domain")
-    if status is Status.VALID:
+    if status is Status.VALID and reason is not Reason.ALLOW_LISTED:
         sentence += _reservations(is_disposable, is_role)
     elif status is Status.UNKNOWN:
+        if reason in _NOT_TO_BE_RELIED_ON:
+            sentence += ", but its word is not to be relied on here"
         if will_be_asked_again:
             sentence += _ASKED_AGAIN
         elif reason in _TRIED:
             sentence += _ASKED_IN_VAIN
     elif status is Status.INVALID and bounce_type is BounceType.SOFT:
         sentence += ", so a message would bounce for now"
-    if suggested_email and status is not Status.VALID:
+    if suggested_email and status is not Status.VALID and reason is not Reason.BLOCK_LISTED:
         sentence += f"; {suggested_email} may have been meant"
     return sentence + "."
+
+
+def as_markdown() -> str:
+    """The table of reasons for ``docs/reference/verdicts.md``."""
+    lines = ["| reason | in words |", "|---|---|"]
+    lines += [f"| `{reason}` | {_SENTENCES[reason].format(domain='example.org')}. |" for reason in Reason]
+    return "\n".join(lines) + "\n"
 
 
 def _reservations(is_disposable: bool, is_role: bool) -> str:

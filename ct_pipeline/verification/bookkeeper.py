@@ -30,8 +30,9 @@ IN_DOUBT = Reading(Reason.CANNOT_VERIFY, About.TEMPORARY, "accepts_what_it_refus
 class Bookkeeper:
     """Keeps the books of one site's run. ``now`` is passed in everywhere."""
 
-    def __init__(self, notebook: Notebook) -> None:
+    def __init__(self, notebook: Notebook, *, asks_once: bool = False) -> None:
         self._notebook = notebook
+        self._asks_once = asks_once
         self._held: dict[str, list[tuple[DueAddress, int]]] = {}  # domain -> accepted addresses and their probes
         self._unconfirmed: dict[str, list[DueAddress]] = {}  # domain -> accepted since its last clear refusal
         self._suspects: set[str] = set()  # domains whose held acceptances contradict what was known
@@ -236,7 +237,7 @@ class Bookkeeper:
         is_retracted: bool = False,
     ) -> None:
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
-        next_at = next_attempt(reading, max(attempts, 1), now, due.address_id)
+        next_at = next_attempt(reading, max(attempts, 1), now, due.address_id, asks_once=self._asks_once)
         self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, is_retracted))
 
     def _add_turn(self, turn: Turn) -> None:

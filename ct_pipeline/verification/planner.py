@@ -32,6 +32,7 @@ class Limits:
 
     site: SiteLimits
     probe_forbidden: bool
+    asks_once: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -42,7 +43,7 @@ class Limits:
             connections_per_minute=settings.site_connections_per_minute,
             addresses_per_second=settings.site_addresses_per_second,
         )
-        return cls(site, settings.probe_forbidden)
+        return cls(site, settings.probe_forbidden, settings.verify_mode.asks_once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def plan_lane(
         site_provider[known.site] = known.provider
         group = groups[known.site][_host_names(known.mx_hosts)]
         group.facts.append(known)
-        group.domains.append(_questions(domain, addresses, fact, provider, now))
+        group.domains.append(_questions(domain, addresses, fact, provider, now, limits))
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
@@ -138,11 +139,16 @@ def _version(address: str) -> int:
 
 
 def _questions(
-    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None, now: datetime
+    domain: str,
+    addresses: list[DueAddress],
+    fact: CatchAllFact | None,
+    provider: Provider | None,
+    now: datetime,
+    limits: Limits,
 ) -> DomainQuestions:
     random_probe = provider.random_probe if provider else RandomProbe.SAME_SESSION
     if fact is None:
-        return DomainQuestions(domain, addresses, random_probe=random_probe)
+        return DomainQuestions(domain, addresses, random_probe=random_probe, has_time=not limits.asks_once)
     return DomainQuestions(
         domain,
         addresses,
@@ -151,6 +157,7 @@ def _questions(
         doubted_at=fact.doubted_at,
         may_confirm_doubt=fact.doubted_at is not None and now - fact.doubted_at >= DOUBT_CONFIRMED_AFTER,
         random_probe=random_probe,
+        has_time=not limits.asks_once,
     )
 
 
@@ -177,5 +184,10 @@ def _site_plan(
 ) -> SitePlan:
     groups = (HostGroup(_mx_hosts(names, gathered.facts), gathered.domains) for names, gathered in by_hosts.items())
     return SitePlan(
-        site, lane, provider_name, site_limits(providers.named(provider_name), limits.site), groups=tuple(groups)
+        site,
+        lane,
+        provider_name,
+        site_limits(providers.named(provider_name), limits.site),
+        groups=tuple(groups),
+        asks_once=limits.asks_once,
     )

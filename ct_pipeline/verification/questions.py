@@ -74,6 +74,7 @@ class DomainQuestions:
         doubted_at: datetime | None = None,
         may_confirm_doubt: bool = False,
         random_probe: RandomProbe = RandomProbe.SAME_SESSION,
+        has_time: bool = True,  # for a second made-up name
     ) -> None:
         self.domain = domain
         self.doubted_at = doubted_at  # when an earlier visit found that the host accepts what it had refused before
@@ -89,7 +90,7 @@ class DomainQuestions:
         for address in due:
             (self._waiting if address.accepted_probe_id is None else self.accepted_before).append(address)
         is_large = len(self._waiting) + len(self.accepted_before) >= LARGE_DOMAIN
-        self._names_needed = 2 if is_large else 1
+        self._names_needed = 2 if is_large and has_time else 1
         known = is_catch_all, tells_apart, doubted_at is not None, may_confirm_doubt, self._names_needed
         self.heard, self.proven = DomainKnowledge(*known), DomainKnowledge(*known)
         if self.accepted_before:

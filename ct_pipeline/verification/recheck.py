@@ -14,6 +14,7 @@ DAY = 24 * HOUR
 MAX_HINT_SECONDS = DAY
 JITTER_RATE = 0.10  # upward only: many addresses that were put off together do not come back together
 HINT_MARGIN_RATE = 0.05  # clocks differ, and a greylister counts from its own
+SHORT_HINT_SECONDS = 10 * MINUTE  # worth waiting for even where every address is asked once
 OBEYED_HINTS = 2  # a hint that has proved too short twice no longer beats a longer delay of the table
 
 _TRANSPORT = (15 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)
@@ -54,6 +55,12 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
 
 # Nobody is given up for a fault of ours: the last delay is used again and again.
 _NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})
+
+# The address itself was not asked, so that one question is still owed to it.
+_NOT_REALLY_ASKED = frozenset({
+    Reason.NOT_ASKED_YET, Reason.TOO_MANY_RECIPIENTS, Reason.OUT_OF_STEP, Reason.EGRESS_TROUBLE, Reason.DNS_TIMEOUT,
+    Reason.DNS_SERVER_FAILURE,
+})  # fmt: skip
 
 # A host that asks to come back sooner than we would ask a host that has turned us away is obeyed only upward.
 _HINT_ONLY_LENGTHENS = frozenset({Reason.PROBER_BLOCKED, Reason.SENDER_REFUSED, Reason.POLICY_REFUSED})
@@ -108,7 +115,9 @@ def might_hint(gist: str) -> bool:
     return _MIGHT.search(gist) is not None
 
 
-def next_attempt(reading: Reading, attempt_count: int, now: datetime, seed: int) -> datetime | None:
+def next_attempt(
+    reading: Reading, attempt_count: int, now: datetime, seed: int, *, asks_once: bool = False
+) -> datetime | None:
     """When to ask again about an address that got ``reading``, or None when it is answered or given up.
 
     Args:
@@ -116,9 +125,12 @@ def next_attempt(reading: Reading, attempt_count: int, now: datetime, seed: int)
         attempt_count: attempts made so far, this one included (so at least 1).
         now: when the reply came.
         seed: anything that is the same for one address and differs between addresses, such as its id.
+        asks_once: one answer has to do, unless the host promises another one shortly.
     """
     delays = _delays(reading)
     attempt = max(attempt_count, 1)
+    if asks_once and not _is_worth_a_short_wait(reading, attempt):
+        return None
     if reading.reason in _NEVER_GIVEN_UP:
         attempt = min(attempt, len(delays))
     if attempt > len(delays):
@@ -132,6 +144,12 @@ def next_attempt(reading: Reading, attempt_count: int, now: datetime, seed: int)
     if attempt > OBEYED_HINTS or reading.reason in _HINT_ONLY_LENGTHENS:
         return now + timedelta(seconds=max(from_hint, from_table))
     return now + timedelta(seconds=from_hint)
+
+
+def _is_worth_a_short_wait(reading: Reading, attempt: int) -> bool:
+    if reading.reason in _NOT_REALLY_ASKED:
+        return True
+    return attempt == 1 and reading.retry_seconds is not None and reading.retry_seconds <= SHORT_HINT_SECONDS
 
 
 def _delays(reading: Reading) -> tuple[int, ...]:

@@ -25,3 +25,4 @@ class SitePlan:
     provider: str
     limits: SiteLimits
     groups: tuple[HostGroup, ...]
+    asks_once: bool = False  # what is not settled by the first answer is left as it is

@@ -38,7 +38,7 @@ class SiteState:
         self.pace = pace
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
-        self.books = Bookkeeper(notebook)
+        self.books = Bookkeeper(notebook, asks_once=plan.asks_once)
         self._doubted_count = 0  # domains
         self._heeded: tuple[HostGroup, Answer, int] | None = None  # who turned us away, how, in which session
         self._read = read

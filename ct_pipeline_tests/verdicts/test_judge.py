@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verdicts.evidence import Reading, Settled
 from ct_pipeline.verdicts.judge import judge
 from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
@@ -150,6 +150,93 @@ def test_providers_that_are_not_asked(evidence, reason):
 def test_safe_to_send(answered, code, reason, flags, safe):
     about = About.TEMPORARY if reason is Reason.SERVER_TROUBLE else About.ADDRESS
     assert verdict_on(answered(code, reason, about, **flags)).safe_to_send is safe
+
+
+def test_a_role_address_is_safe_where_the_operator_says_so(answered):
+    known = answered(250, Reason.ACCEPTED, is_role=True)
+    assert verdict_on(known, JudgingRules("1", is_role_safe=True)).safe_to_send is SafeToSend.YES
+    disposable = known._replace(is_disposable=True)
+    assert verdict_on(disposable, JudgingRules("1", is_role_safe=True)).safe_to_send is SafeToSend.RISKY
+
+
+# -- providers whose word is worth less ---
+
+
+def test_a_doubtful_refusal_proves_nothing(answered):
+    for reason, about in ((Reason.MAILBOX_NOT_FOUND, About.ADDRESS), (Reason.UNCLEAR_REPLY, About.UNCLEAR)):
+        verdict = verdict_on(answered(550, reason, about, is_refusal_doubtful=True, tells_apart=True))
+        assert (verdict.status, verdict.reason, verdict.bounce_type) == (UNKNOWN, reason, BounceType.NONE)
+        assert verdict.rule == "refusal_in_doubt/some_rule"
+        assert verdict.safe_to_send is SafeToSend.UNKNOWN
+
+
+def test_a_doubtful_acceptance_needs_a_refused_name_even_at_a_free_provider(answered):
+    accepted = answered(250, Reason.ACCEPTED, is_free=True, is_acceptance_doubtful=True, is_catch_all=None)
+    assert verdict_on(accepted).status is UNKNOWN
+    assert verdict_on(accepted._replace(is_catch_all=False)).status is VALID
+
+
+# -- the last reply that settled it ---
+
+OPEN_REPLIES = [
+    (450, Reason.GREYLISTED, About.TEMPORARY),
+    (550, Reason.PROBER_BLOCKED, About.US),
+    (554, Reason.UNCLEAR_REPLY, About.UNCLEAR),
+    (452, Reason.MAILBOX_FULL, About.ADDRESS),
+    (0, Reason.CONNECTION_TIMEOUT, About.TEMPORARY),
+]
+
+
+def earlier(code: int, reason: Reason, days: float = 3) -> Settled:
+    reading = Reading(reason, About.ADDRESS, "earlier_rule")
+    return Settled(reading, code, "2.1.5", "earlier", ASKED_AT - timedelta(days=days), 77)
+
+
+@pytest.mark.parametrize(("code", "reason", "about"), OPEN_REPLIES)
+def test_a_reply_that_settles_nothing_leaves_an_earlier_one_in_force(answered, code, reason, about):
+    due = JUDGED_AT + timedelta(hours=4)
+    later = answered(code, reason, about, settled=earlier(250, Reason.ACCEPTED), next_attempt_at=due)
+    verdict = verdict_on(later)
+    assert (verdict.status, verdict.smtp_code, verdict.smtp_text) == (VALID, 250, "earlier")
+    assert verdict.rule == "mailbox_accepted/earlier_rule"
+    assert (verdict.verified_at, verdict.elapsed_ms) == (ASKED_AT - timedelta(days=3), 77)
+    assert verdict.next_check_at == due, "it is asked again all the same"
+    refused = verdict_on(later._replace(settled=earlier(550, Reason.MAILBOX_NOT_FOUND)))
+    assert (refused.status, refused.reason, refused.bounce_type) == (INVALID, Reason.MAILBOX_NOT_FOUND, BounceType.HARD)
+
+
+@pytest.mark.parametrize(("code", "reason", "about"), OPEN_REPLIES)
+def test_an_earlier_reply_counts_while_it_is_fresh(answered, code, reason, about):
+    stale = answered(code, reason, about, settled=earlier(250, Reason.ACCEPTED, days=31))
+    assert verdict_on(stale).reason is reason
+    assert verdict_on(stale, JudgingRules("1", fresh_for=timedelta(days=60))).status is VALID
+
+
+def test_a_newer_reply_that_settles_it_wins(answered):
+    gone = answered(550, Reason.MAILBOX_NOT_FOUND, settled=earlier(250, Reason.ACCEPTED))
+    assert verdict_on(gone).status is INVALID
+    back = answered(250, Reason.ACCEPTED, settled=earlier(550, Reason.MAILBOX_NOT_FOUND))
+    assert verdict_on(back).status is VALID
+    full = answered(552, Reason.MAILBOX_FULL, settled=earlier(250, Reason.ACCEPTED))
+    assert (verdict_on(full).status, verdict_on(full).bounce_type) == (INVALID, BounceType.SOFT)
+
+
+def test_a_catch_all_found_later_overrides_an_earlier_acceptance(answered):
+    later = answered(
+        450, Reason.GREYLISTED, About.TEMPORARY, settled=earlier(250, Reason.ACCEPTED),
+        is_catch_all=True, catch_all_found_at=ASKED_AT,
+    )  # fmt: skip
+    assert verdict_on(later).status is CATCH_ALL
+    assert verdict_on(later._replace(settled=earlier(550, Reason.MAILBOX_NOT_FOUND))).status is CATCH_ALL
+    same_visit = later._replace(catch_all_found_at=ASKED_AT - timedelta(days=3))
+    assert verdict_on(same_visit._replace(settled=earlier(550, Reason.MAILBOX_NOT_FOUND))).status is INVALID
+
+
+def test_what_dns_or_a_providers_row_says_comes_before_any_earlier_reply(answered, evidence):
+    settled = earlier(250, Reason.ACCEPTED)
+    assert verdict_on(evidence(settled=settled, mail_service=MailService.NULL_MX)).reason is Reason.NULL_MX
+    hidden = Reading(Reason.PROVIDER_HIDES_ANSWER, About.UNCLEAR, "providers.toml")
+    assert verdict_on(evidence(settled=settled, reading=hidden)).reason is Reason.PROVIDER_HIDES_ANSWER
 
 
 def test_the_verdict_carries_its_evidence(answered):

@@ -61,6 +61,25 @@ def test_every_reason_has_one_plain_sentence_whatever_the_flags(reason):
             "The mailbox exists but is full, so a message would bounce for now.",
         ),
         (
+            Status.UNKNOWN,
+            Reason.MAILBOX_NOT_FOUND,
+            {},
+            "The mail server of gmial.com says that this mailbox does not exist, "
+            "but its word is not to be relied on here.",
+        ),
+        (
+            Status.VALID,
+            Reason.ALLOW_LISTED,
+            {},
+            "Your allow list says that mail to this address is wanted, so it was not checked.",
+        ),
+        (
+            Status.INVALID,
+            Reason.BLOCK_LISTED,
+            {},
+            "Your block list says that this address is not to be mailed.",
+        ),
+        (
             Status.VALID,
             Reason.ACCEPTED,
             {"is_role": True},

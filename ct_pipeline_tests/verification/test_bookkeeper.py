@@ -33,10 +33,10 @@ UNREACHABLE = Reading(Reason.CONNECTION_TIMEOUT, About.TEMPORARY, "test")
 class Books:
     """A bookkeeper of one domain, whose questions are answered in the order they are asked."""
 
-    def __init__(self, questions: DomainQuestions) -> None:
+    def __init__(self, questions: DomainQuestions, *, asks_once: bool = False) -> None:
         self.questions = questions
         self.notes: Notebook = notebook()
-        self.keeper = Bookkeeper(self.notes)
+        self.keeper = Bookkeeper(self.notes, asks_once=asks_once)
 
     def hear(self, *readings: Reading) -> list[Answer]:
         """Ask and answer; nothing is proven yet."""
@@ -208,6 +208,13 @@ def test_a_word_about_us_settles_no_mailbox():
     kept = books()
     kept.keeper.postpone(kept.questions, Closing(BLOCKED, 77, NOW), NOW)
     assert not any(turn.is_definitive for turn in kept.page.turns)
+
+
+@pytest.mark.parametrize("asks_once", [True, False])
+def test_a_temporary_answer_is_the_last_where_every_address_is_asked_once(asks_once):
+    kept = Books(domain("a.test", NAMES), asks_once=asks_once)
+    kept.prove(GREYLISTED)
+    assert kept.finished() == ({1} if asks_once else set())
 
 
 def test_voided_answers_are_due_again():

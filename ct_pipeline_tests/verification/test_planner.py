@@ -8,10 +8,12 @@ import pytest
 from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers, RandomProbe, load_providers, read_providers
+from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
-from ct_pipeline.verification.probe import CatchAllFact, DueAddress
+from ct_pipeline.verification.probe import CatchAllFact, DueAddress, ProbeKind
+from ct_pipeline.verification.questions import LARGE_DOMAIN
 from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
-from ct_pipeline.vocabulary import MailService
+from ct_pipeline.vocabulary import About, MailService, Reason
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SMALL = SiteLimits(3, 40, window=20, connections_per_minute=100, addresses_per_second=100)
@@ -195,3 +197,16 @@ def test_what_the_operators_lists_name_is_not_asked():
     (group,) = only_site(planned).groups
     assert [(questions.domain, questions.open_count) for questions in group.domains] == [("a.test", 1)]
     assert planned.not_asked == []
+
+
+@pytest.mark.parametrize(("asks_once", "made_up_names"), [(True, 1), (False, 2)])
+def test_the_mode_decides_how_a_site_is_asked(asks_once: bool, made_up_names: int):
+    mx = (10, "mx1.host.test", "192.0.2.1")
+    site = only_site(plan([facts("a.test", mx)], per_domain=LARGE_DOMAIN, asks_once=asks_once))
+    assert site.asks_once is asks_once
+    (questions,) = site.groups[0].domains
+    asked = []
+    while (question := questions.next()) is not None:
+        asked.append(question.kind)
+        questions.receive(question, Reading(Reason.ACCEPTED, About.ADDRESS, "test"))
+    assert asked.count(ProbeKind.RANDOM) == made_up_names

@@ -169,3 +169,25 @@ def test_whatever_a_host_may_say_settles_the_mailbox_or_has_its_delays():
     said = {rule.reason for rule in load_rules().rules}
     assert said - set(DELAYS) <= settled
     assert not settled & set(DELAYS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint", "attempt", "is_asked_again"),
+    [
+        (Reason.GREYLISTED, None, 1, False),
+        (Reason.GREYLISTED, 300, 1, True),  # the host names a short wait
+        (Reason.GREYLISTED, 300, 2, False),
+        (Reason.GREYLISTED, 3600, 1, False),
+        (Reason.PROBER_BLOCKED, None, 1, False),
+        (Reason.CONNECTION_TIMEOUT, None, 1, False),
+        (Reason.MAILBOX_FULL, None, 1, False),
+        (Reason.NOT_ASKED_YET, None, 1, True),  # one question is still owed
+        (Reason.TOO_MANY_RECIPIENTS, None, 1, True),
+        (Reason.EGRESS_TROUBLE, None, 3, True),
+    ],
+)
+def test_where_every_address_is_asked_once(reason, hint, attempt, is_asked_again):
+    reading = Reading(reason, About.TEMPORARY, "test", hint)
+    again = next_attempt(reading, attempt, NOW, seed=1, asks_once=True)
+    assert (again is not None) is is_asked_again
+    assert next_attempt(reading, attempt, NOW, seed=1) is not None
