@@ -14,7 +14,7 @@ from ct_pipeline.addresses.local_part import LOCAL_PART_MAX_OCTETS
 from ct_pipeline.vocabulary import GibberishThreshold
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz0."  # 0: a digit; .: anything else, and both ends
-LEAST_BITS = {GibberishThreshold.MEDIUM: 5.0, GibberishThreshold.HIGH: 3.0}
+LEAST_BITS = {GibberishThreshold.MEDIUM: 5.5, GibberishThreshold.HIGH: 3.0}
 _BATCH_ROWS = 50_000  # 70 bytes and as many weights a row: bounds the memory
 _EDGE = SYMBOLS.index(".")
 _WIDTH = LOCAL_PART_MAX_OCTETS + 3  # two ends before it, one behind
