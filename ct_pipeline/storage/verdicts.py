@@ -154,7 +154,7 @@ _VERDICT_COLUMNS = (
     "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
 )  # fmt: skip
 _STAGE_COLUMNS = (*_VERDICT_COLUMNS, "seen_revision")
-_STAGE = "like ledger.verdicts, seen_revision bigint"
+_STAGE = "like ledger.verdicts including defaults, seen_revision bigint"
 
 
 def _row(verdict: Verdict, revision: int | None) -> tuple[object, ...]:
