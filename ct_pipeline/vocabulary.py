@@ -82,6 +82,10 @@ class Reason(StrEnum):
     # our own way out failed: our proxy, or our source address
     EGRESS_TROUBLE = "egress_trouble"
 
+    # the operator has settled it beforehand: nobody needs to be asked
+    ALLOW_LISTED = "allow_listed"
+    BLOCK_LISTED = "block_listed"
+
     # nobody can tell, or nobody may ask
     UNCLEAR_REPLY = "unclear_reply"
     CANNOT_VERIFY = "cannot_verify"

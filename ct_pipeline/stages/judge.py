@@ -4,14 +4,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ct_pipeline.domains.providers import Provider, Providers, load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import EvidenceRow, evidence_of, keep_verdicts, unjudged_evidence
-from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.verdicts.evidence import Evidence, Reading, Settled
 from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.planner import is_asked
 from ct_pipeline.verification.probe import ProbeKind, Reply
@@ -76,10 +77,12 @@ class _Bench:
         self._reader = ReplyReader.load()
         self._providers: Providers = load_providers()
         self.rules_version = _rules_version(self._reader)
+        self._rules = JudgingRules(self.rules_version, fresh_for=timedelta(days=settings.fresh_for_days))
 
     def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
         now = datetime.now(UTC)
-        return [judge(self._evidence(row), self.rules_version, now) for row in rows]
+        rules = self._rules
+        return [judge(self._evidence(row), rules, now) for row in rows]
 
     def _evidence(self, row: EvidenceRow) -> Evidence:
         return Evidence(
@@ -87,25 +90,39 @@ class _Bench:
             address=row.address,
             syntax_reason=row.syntax_reason,
             is_role=row.is_role,
+            is_gibberish=False,
             suggested_email=row.suggested_email,
+            canonical_email=None,
+            listing=None,
             mail_service=row.mail_service,
             dns_detail=row.dns_detail,
             provider=row.provider,
             mx_record=row.mx_record,
             is_disposable=row.is_disposable,
             is_free=row.is_free,
+            is_refusal_doubtful=False,
             domain_looked_up_at=row.domain_looked_up_at,
             reading=self._reading(row),
             smtp_code=row.smtp_code,
             smtp_enhanced=row.smtp_enhanced,
             smtp_text=row.smtp_text,
             asked_at=row.asked_at,
+            elapsed_ms=row.elapsed_ms,
+            settled=self._settled(row),
             attempt_count=row.attempt_count,
             next_attempt_at=row.next_attempt_at,
             is_catch_all=row.is_catch_all,
             tells_apart=row.tells_apart,
             catch_all_found_at=row.catch_all_found_at,
         )
+
+    def _settled(self, row: EvidenceRow) -> Settled | None:
+        if row.settled_stage is None or row.settled_code is None or row.settled_asked_at is None:
+            return None
+        text = row.settled_text or ""
+        reply = Reply(row.settled_stage, row.settled_code, row.settled_enhanced, text)
+        reading = self._reader.read(reply, row.provider)
+        return Settled(reading, reply.code, reply.enhanced, text, row.settled_asked_at, row.settled_elapsed_ms or 0)
 
     def _reading(self, row: EvidenceRow) -> Reading | None:
         provider = self._providers.named(row.provider)

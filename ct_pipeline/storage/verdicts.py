@@ -16,8 +16,10 @@ from ct_pipeline.vocabulary import MailService, Reason, Status
 class EvidenceRow(NamedTuple):
     """The fields of ``Evidence``, with the last reply as it came in place of its reading.
 
-    The five ``smtp_`` fields and ``asked_at`` are None while nobody was asked. ``revision`` says which evidence this
-    is: it is handed back to :func:`keep_verdicts`. None: nothing new is known (judged anew for other rules).
+    The five ``smtp_`` fields, ``asked_at`` and ``elapsed_ms`` are None while nobody was asked; the ``settled_`` fields
+    are those of the last definitive reply, and None where there is none or it is the last reply itself. ``revision``
+    says which evidence this is: it is handed back to :func:`keep_verdicts`. None: nothing new is known (judged anew for
+    other rules).
     """
 
     address_id: int
@@ -41,6 +43,13 @@ class EvidenceRow(NamedTuple):
     smtp_text: str | None
     probe_reason: Reason | None  # how the reply was read when it came
     asked_at: datetime | None
+    elapsed_ms: int | None
+    settled_stage: Stage | None
+    settled_code: int | None
+    settled_enhanced: str | None
+    settled_text: str | None
+    settled_asked_at: datetime | None
+    settled_elapsed_ms: int | None
     attempt_count: int
     next_attempt_at: datetime | None
     is_catch_all: bool | None
@@ -129,6 +138,7 @@ def _evidence_row(row: EvidenceRow) -> EvidenceRow:
         smtp_kind=ProbeKind(row.smtp_kind) if row.smtp_kind else None,
         smtp_stage=Stage(row.smtp_stage) if row.smtp_stage else None,
         probe_reason=Reason(row.probe_reason) if row.probe_reason else None,
+        settled_stage=Stage(row.settled_stage) if row.settled_stage else None,
     )
 
 
@@ -136,7 +146,8 @@ _EVIDENCE: LiteralString = """
 select a.address_id, a.address, a.syntax_reason, a.is_role, a.suggested_email,
        d.domain, d.service, coalesce(d.detail, ''), coalesce(d.provider, ''), d.mx_record,
        coalesce(d.is_disposable, false), coalesce(d.is_free, false), d.looked_up_at, d.service_since_at,
-       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at,
+       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at, p.elapsed_ms,
+       s.stage, s.code, s.enhanced, s.text, s.asked_at, s.elapsed_ms,
        coalesce(due.attempt_count, 0), due.next_attempt_at,
        c.is_catch_all, c.tells_apart, c.found_at, u.revision
 from ({address_ids}) as chosen
@@ -144,14 +155,16 @@ join ledger.addresses a using (address_id)
 left join ledger.domains d using (domain_id)
 left join ledger.due on due.address_id = a.address_id
 left join ledger.probes p on p.probe_id = due.probe_id
+left join ledger.probes s on s.probe_id = due.definitive_probe_id and s.probe_id <> due.probe_id
 left join ledger.catch_all_facts c on c.domain_id = d.domain_id
 left join ledger.unjudged u on u.address_id = a.address_id
 """
 
 _VERDICT_COLUMNS = (
-    "address_id", "status", "reason", "safe_to_send", "bounce_type", "verdict_text", "is_disposable", "is_free",
-    "is_role", "suggested_email", "provider", "mx_record", "smtp_code", "smtp_enhanced", "smtp_text", "attempt_count",
-    "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
+    "address_id", "status", "reason", "clearout_code", "safe_to_send", "bounce_type", "score", "score_basis",
+    "verdict_text", "is_disposable", "is_free", "is_role", "is_gibberish", "suggested_email", "canonical_email",
+    "provider", "mx_record", "is_catch_all_domain", "smtp_code", "smtp_enhanced", "smtp_text", "elapsed_ms",
+    "attempt_count", "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
 )  # fmt: skip
 _STAGE_COLUMNS = (*_VERDICT_COLUMNS, "seen_revision")
 _STAGE = "like ledger.verdicts including defaults, seen_revision bigint"

@@ -24,19 +24,23 @@ def verified_rows(conn: psycopg.Connection, pull_id: int, batch_rows: int = 50_0
 
 VERIFIED_ROWS_SCHEMA = pl.Schema({
     "row_number": pl.Int64, "address": pl.String, "address_id": pl.Int64, "status": pl.String, "reason": pl.String,
-    "safe_to_send": pl.String, "bounce_type": pl.String, "verdict_text": pl.String, "is_disposable": pl.Boolean,
-    "is_free": pl.Boolean, "is_role": pl.Boolean, "suggested_email": pl.String, "provider": pl.String,
-    "mx_record": pl.String, "smtp_code": pl.Int64, "smtp_enhanced": pl.String, "smtp_text": pl.String,
-    "attempt_count": pl.Int64, "verified_at": pl.Datetime("us", "UTC"), "next_check_at": pl.Datetime("us", "UTC"),
-    "rule": pl.String, "rules_version": pl.String, "judged_at": pl.Datetime("us", "UTC"),
+    "clearout_code": pl.Int64, "safe_to_send": pl.String, "bounce_type": pl.String, "score": pl.Int64,
+    "score_basis": pl.String, "verdict_text": pl.String, "is_disposable": pl.Boolean, "is_free": pl.Boolean,
+    "is_role": pl.Boolean, "is_gibberish": pl.Boolean, "suggested_email": pl.String, "canonical_email": pl.String,
+    "provider": pl.String, "mx_record": pl.String, "is_catch_all_domain": pl.Boolean, "smtp_code": pl.Int64,
+    "smtp_enhanced": pl.String, "smtp_text": pl.String, "elapsed_ms": pl.Int64, "attempt_count": pl.Int64,
+    "verified_at": pl.Datetime("us", "UTC"), "next_check_at": pl.Datetime("us", "UTC"), "rule": pl.String,
+    "rules_version": pl.String, "judged_at": pl.Datetime("us", "UTC"),
 })  # fmt: skip
 
 _VERIFIED_ROWS = """
 select row_number, address, address_id, coalesce(status, 'unknown'), coalesce(reason, 'not_asked_yet'),
-       coalesce(safe_to_send, 'unknown'), coalesce(bounce_type, 'none'), coalesce(verdict_text, 'Not asked yet.'),
-       coalesce(v.is_disposable, d.is_disposable, false), coalesce(v.is_free, d.is_free, false), a.is_role,
-       coalesce(v.suggested_email, a.suggested_email), coalesce(v.provider, d.provider, ''),
-       coalesce(v.mx_record, d.mx_record), smtp_code, smtp_enhanced, smtp_text,
+       clearout_code, coalesce(safe_to_send, 'unknown'), coalesce(bounce_type, 'none'), score,
+       coalesce(score_basis, ''), coalesce(verdict_text, 'Not asked yet.'),
+       coalesce(v.is_disposable, d.is_disposable, false), coalesce(v.is_free, d.is_free, false),
+       coalesce(v.is_role, a.is_role), coalesce(is_gibberish, false),
+       coalesce(v.suggested_email, a.suggested_email), canonical_email, coalesce(v.provider, d.provider, ''),
+       coalesce(v.mx_record, d.mx_record), is_catch_all_domain, smtp_code, smtp_enhanced, smtp_text, elapsed_ms,
        coalesce(v.attempt_count, due.attempt_count, 0), verified_at, coalesce(next_check_at, next_attempt_at),
        coalesce(rule, ''), coalesce(rules_version, ''), judged_at
 from ledger.holders

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ct_pipeline.verdicts.clearout_codes import CLEAROUT_REASONS
 from ct_pipeline.vocabulary import BounceType, Reason, SafeToSend, Status
 
 UTC_DATETIME = pl.Datetime("us", "UTC")
@@ -38,10 +39,30 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
     ListColumn(
         "bounce_type", ("bounce_type",), pl.String(), "How a message would bounce.", tuple(BounceType), BounceType.NONE
     ),
+    ListColumn("clearout_code", ("clearout_code",), pl.Int32(), "Clearout's number for the reason: see verdicts.md."),
+    ListColumn("clearout_reason", ("clearout_code",), pl.String(), "Clearout's words for that number."),
+    ListColumn("score", ("score",), pl.Int32(), "Estimated chance of delivery, 0 to 100 percent: see verdicts.md."),
+    ListColumn("score_basis", ("score_basis",), pl.String(), "What the score rests on."),
+    ListColumn("verdict_text", ("verdict_text",), pl.String(), "The judgement as a sentence."),
     ListColumn("is_disposable", ("is_disposable",), pl.Boolean(), "The domain hands out throw-away addresses."),
     ListColumn("is_free", ("is_free",), pl.Boolean(), "The domain belongs to a free mail provider."),
     ListColumn("is_role", ("is_role",), pl.Boolean(), "The address names a function (info, sales), not a person."),
+    ListColumn("is_gibberish", ("is_gibberish",), pl.Boolean(), "The name before the @ looks like random letters."),
+    ListColumn(
+        "is_catch_all_domain",
+        ("is_catch_all_domain",),
+        pl.Boolean(),
+        "The domain accepts mail for every name; blank: not known.",
+    ),
     ListColumn("suggested_email", ("suggested_email",), pl.String(), "What was probably meant, for a mistyped domain."),
+    ListColumn(
+        "canonical_email",
+        ("canonical_email",),
+        pl.String(),
+        "The plainest spelling of the same mailbox, to spot duplicates; blank: the address itself.",
+    ),
+    ListColumn("account", ("address",), pl.String(), "The part before the @."),
+    ListColumn("domain", ("address",), pl.String(), "The part after the @."),
     ListColumn("provider", ("provider",), pl.String(), "Who runs the domain's mail hosts.", is_from_remote=True),
     ListColumn("mx_record", ("mx_record",), pl.String(), "The domain's first mail host.", is_from_remote=True),
     ListColumn(
@@ -54,6 +75,12 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
         "The mail host's answer in its own words, with the enhanced status code in front.",
         is_from_remote=True,
     ),
+    ListColumn(
+        "time_taken_ms",
+        ("elapsed_ms",),
+        pl.Int32(),
+        "How long the mail host took over the deciding answer; blank: no answer of its decided.",
+    ),
     ListColumn("attempts", ("attempt_count",), pl.Int32(), "How often the mail host was asked."),
     ListColumn("verified_at", ("verified_at",), UTC_DATETIME, "When the deciding answer was received (UTC)."),
     ListColumn(
@@ -62,7 +89,6 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
         UTC_DATETIME,
         "When it will be asked again (UTC); blank: the answer is final until it goes stale.",
     ),
-    ListColumn("verdict", ("verdict_text",), pl.String(), "The judgement as a sentence."),
     ListColumn("rule", ("rule",), pl.String(), "The rule that decided."),
 )
 
@@ -104,7 +130,25 @@ def _smtp_reply() -> pl.Expr:
     return pl.when(words != "").then(words)
 
 
-_SPECIAL: dict[str, Callable[[], pl.Expr]] = {"smtp_code": _smtp_code, "smtp_reply": _smtp_reply}
+def _clearout_reason() -> pl.Expr:
+    return pl.col("clearout_code").cast(pl.Int64).replace_strict(CLEAROUT_REASONS, default=None, return_dtype=pl.String)
+
+
+def _account() -> pl.Expr:
+    return pl.col("address").cast(pl.String).str.extract(r"^(.+)@")
+
+
+def _domain() -> pl.Expr:
+    return pl.col("address").cast(pl.String).str.extract(r"@([^@]+)$")
+
+
+_SPECIAL: dict[str, Callable[[], pl.Expr]] = {
+    "smtp_code": _smtp_code,
+    "smtp_reply": _smtp_reply,
+    "clearout_reason": _clearout_reason,
+    "account": _account,
+    "domain": _domain,
+}
 
 
 def _type_name(column: ListColumn) -> str:

@@ -1,21 +1,26 @@
 """Evidence in, verdict out. Pure: the same evidence and rules always give the same verdict.
 
-The order of the questions, each a function below: is it an address at all; does its domain take mail; may it be asked;
-what did its mail host say; is the domain a catch-all. Only two kinds of evidence make an address Invalid: facts about
-the string or its domain, and a permanent reply that speaks of the mailbox or of the domain. A temporary reply, one that
-speaks of us, and an unclear one never do; an unclear permanent refusal counts only where the same domain has accepted
-another name.
+The order of the questions, each a function below: is it an address at all; has the operator settled it; does its
+domain take mail; may it be asked; what did its mail host say; is the domain a catch-all. Beside the operator's word,
+only two kinds of evidence make an address Invalid: facts about the string or its domain, and a permanent reply that
+speaks of the mailbox or of the domain. A temporary reply, one that speaks of us, and an unclear one never do; an
+unclear permanent refusal counts only where the same domain has accepted another name.
+
+A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it.
 """
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from ct_pipeline.verdicts.clearout_codes import clearout_code
 from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.verdicts.judging_rules import JudgingRules
+from ct_pipeline.verdicts.score import score_of
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verdicts.wording import explain
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
 
-JUDGE_VERSION = "2"  # part of the rules version: raise it whenever a verdict may come out differently
+JUDGE_VERSION = "3"  # part of the rules version: raise it whenever a verdict may come out differently
 
 # A refusal and a catch-all finding this close together come from one visit; otherwise the newer one counts.
 SAME_VISIT = timedelta(hours=1)
@@ -35,6 +40,7 @@ _MAILBOX_IS_GONE = frozenset(
     {Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED, Reason.SYNTAX_ERROR}
 )
 _DOMAIN_IS_GONE = frozenset({Reason.DOMAIN_NOT_HOSTED, Reason.NULL_MX})
+_DECIDED = frozenset({Status.VALID, Status.INVALID})
 
 # Unknown, but a person is probably there: usable by those who can bear a few bounces.
 _RISKY_THOUGH_UNKNOWN = frozenset({Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED, Reason.PROVIDER_HIDES_ANSWER})
@@ -49,23 +55,35 @@ class _Finding(NamedTuple):
     rule: str
     observed_at: datetime | None
     bounce_type: BounceType = BounceType.NONE
+    is_heard: bool = False  # the mail host's reply decided
 
 
-def judge(evidence: Evidence, rules_version: str, judged_at: datetime) -> Verdict:
-    """The verdict on one address. ``rules_version`` and ``judged_at`` are only carried into it.
+def judge(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> Verdict:
+    """The verdict on one address, by ``rules``, as of ``judged_at``.
 
     ``verified_at`` is when the deciding evidence was observed; for a syntax fault, which needs no observation, it is
-    ``judged_at``; for an address that nobody has asked about it is None.
+    ``judged_at``; for an address that nobody has asked about, or need not, it is None.
     """
-    finding = _find(evidence, judged_at)
+    finding, evidence = _find(evidence, rules, judged_at)
     status, reason = finding.status, finding.reason
+    safe_to_send = _safe_to_send(evidence, finding, rules)
+    score, score_basis = score_of(evidence, status, reason)
     return Verdict(
         address_id=evidence.address_id,
         address=evidence.address,
         status=status,
         reason=reason,
-        safe_to_send=_safe_to_send(evidence, finding),
+        clearout_code=clearout_code(
+            reason,
+            listing=evidence.listing,
+            smtp_enhanced=evidence.smtp_enhanced,
+            smtp_text=evidence.smtp_text,
+            dns_detail=evidence.dns_detail,
+        ),
+        safe_to_send=safe_to_send,
         bounce_type=finding.bounce_type,
+        score=score,
+        score_basis=score_basis,
         verdict_text=explain(
             status,
             reason,
@@ -79,27 +97,53 @@ def judge(evidence: Evidence, rules_version: str, judged_at: datetime) -> Verdic
         is_disposable=evidence.is_disposable,
         is_free=evidence.is_free,
         is_role=evidence.is_role,
+        is_gibberish=evidence.is_gibberish,
         suggested_email=evidence.suggested_email,
+        canonical_email=evidence.canonical_email,
         provider=evidence.provider,
         mx_record=evidence.mx_record,
+        is_catch_all_domain=evidence.is_catch_all,
         smtp_code=evidence.smtp_code,
         smtp_enhanced=evidence.smtp_enhanced,
         smtp_text=evidence.smtp_text,
+        elapsed_ms=evidence.elapsed_ms if finding.is_heard else None,
         attempt_count=evidence.attempt_count,
         verified_at=finding.observed_at,
         next_check_at=evidence.next_attempt_at,
         rule=finding.rule,
-        rules_version=rules_version,
+        rules_version=rules.version,
         judged_at=judged_at,
     )
 
 
-def _find(evidence: Evidence, judged_at: datetime) -> _Finding:
+def _find(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> tuple[_Finding, Evidence]:
+    """What is found, and the evidence it rests on: with the earlier reply in place of the last where that decides."""
     if evidence.syntax_reason is not None:
-        return _Finding(Status.INVALID, evidence.syntax_reason, "syntax", judged_at, BounceType.HARD)
+        return _Finding(Status.INVALID, evidence.syntax_reason, "syntax", judged_at, BounceType.HARD), evidence
+    if evidence.listing is not None:
+        return _operator_decided(evidence), evidence
     if (reason := _DOMAIN_TAKES_NO_MAIL.get(evidence.mail_service)) is not None:
         observed_at = evidence.domain_looked_up_at
-        return _Finding(Status.INVALID, reason, "domain_takes_no_mail", observed_at, BounceType.HARD)
+        return _Finding(Status.INVALID, reason, "domain_takes_no_mail", observed_at, BounceType.HARD), evidence
+    finding = _find_by_reply(evidence)
+    settled = evidence.settled
+    if settled is None or finding.status in _DECIDED or finding.reason in _NOT_TO_BE_ASKED:
+        return finding, evidence
+    if settled.asked_at < judged_at - rules.fresh_for:
+        return finding, evidence
+    earlier = evidence._replace(**settled._asdict())
+    decided = _find_by_reply(earlier)
+    return (decided, earlier) if decided.status in _DECIDED else (finding, evidence)
+
+
+def _operator_decided(evidence: Evidence) -> _Finding:
+    assert evidence.listing is not None
+    if evidence.listing.is_allowed:
+        return _Finding(Status.VALID, Reason.ALLOW_LISTED, f"allow_list_{evidence.listing.covers}", None)
+    return _Finding(Status.INVALID, Reason.BLOCK_LISTED, f"block_list_{evidence.listing.covers}", None)
+
+
+def _find_by_reply(evidence: Evidence) -> _Finding:
     reading = evidence.reading
     if reading is None:
         return _nothing_was_said(evidence)
@@ -127,40 +171,54 @@ def _nothing_was_said(evidence: Evidence) -> _Finding:
 def _host_accepted(evidence: Evidence, reading: Reading) -> _Finding:
     """An accepted name proves a mailbox only where a name that does not exist is refused."""
     if not 200 <= (evidence.smtp_code or 0) <= 299:
-        return _Finding(Status.UNKNOWN, Reason.UNCLEAR_REPLY, "acceptance_without_2xx", evidence.asked_at)
+        return _heard(evidence, Status.UNKNOWN, Reason.UNCLEAR_REPLY, "acceptance_without_2xx")
     if evidence.is_catch_all:
         return _catch_all(evidence)
     names_are_told_apart = evidence.is_catch_all is False or evidence.tells_apart is True
     # A free provider's domain is shared by strangers: it has no catch-all, even where no made-up name may be tried.
     if names_are_told_apart or evidence.is_free:
-        return _Finding(Status.VALID, Reason.ACCEPTED, f"mailbox_accepted/{reading.rule}", evidence.asked_at)
-    return _Finding(Status.UNKNOWN, Reason.CANNOT_VERIFY, f"catch_all_not_known/{reading.rule}", evidence.asked_at)
+        return _heard(evidence, Status.VALID, Reason.ACCEPTED, f"mailbox_accepted/{reading.rule}")
+    return _heard(evidence, Status.UNKNOWN, Reason.CANNOT_VERIFY, f"catch_all_not_known/{reading.rule}")
 
 
 def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
     """Invalid, where a permanent reply says so; None when the reply leaves the mailbox open."""
     if not 500 <= (evidence.smtp_code or 0) <= 599:
         return None
-    at = evidence.asked_at
     if reading.about is About.ADDRESS:
         if reading.reason in _MAILBOX_IS_GONE:
-            return _Finding(Status.INVALID, reading.reason, f"mailbox_refused/{reading.rule}", at, BounceType.HARD)
+            if evidence.is_refusal_doubtful:
+                rule = f"refusal_in_doubt/{reading.rule}"
+                return _heard(evidence, Status.UNKNOWN, Reason.PROVIDER_HIDES_ANSWER, rule)
+            rule = f"mailbox_refused/{reading.rule}"
+            return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
         if reading.reason is Reason.MAILBOX_FULL:
-            return _Finding(Status.INVALID, reading.reason, f"mailbox_full/{reading.rule}", at, BounceType.SOFT)
+            rule = f"mailbox_full/{reading.rule}"
+            return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.SOFT)
     if reading.about is About.DOMAIN and reading.reason in _DOMAIN_IS_GONE:
-        return _Finding(Status.INVALID, reading.reason, f"domain_refused/{reading.rule}", at, BounceType.HARD)
+        rule = f"domain_refused/{reading.rule}"
+        return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
     if reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY and evidence.tells_apart:
         if evidence.is_catch_all:
-            return _Finding(Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}", at)
+            return _heard(evidence, Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}")
+        if evidence.is_refusal_doubtful:
+            rule = f"refusal_in_doubt/{reading.rule}"
+            return _heard(evidence, Status.UNKNOWN, Reason.PROVIDER_HIDES_ANSWER, rule)
         rule = f"refused_where_others_are_accepted/{reading.rule}"
-        return _Finding(Status.INVALID, Reason.MAILBOX_NOT_FOUND, rule, at, BounceType.HARD)
+        return _heard(evidence, Status.INVALID, Reason.MAILBOX_NOT_FOUND, rule, BounceType.HARD)
     return None
 
 
 def _host_left_it_open(evidence: Evidence, reading: Reading) -> _Finding:
     bounce_type = BounceType.SOFT if reading.reason in _WOULD_BOUNCE_SOFTLY else BounceType.NONE
     rule = f"left_open_{reading.about.value}/{reading.rule}"
-    return _Finding(Status.UNKNOWN, reading.reason, rule, evidence.asked_at, bounce_type)
+    return _heard(evidence, Status.UNKNOWN, reading.reason, rule, bounce_type)
+
+
+def _heard(
+    evidence: Evidence, status: Status, reason: Reason, rule: str, bounce_type: BounceType = BounceType.NONE
+) -> _Finding:
+    return _Finding(status, reason, rule, evidence.asked_at, bounce_type, is_heard=True)
 
 
 def _catch_all(evidence: Evidence) -> _Finding:
@@ -174,11 +232,14 @@ def _is_newest(evidence: Evidence) -> bool:
     return evidence.asked_at >= evidence.catch_all_found_at - SAME_VISIT
 
 
-def _safe_to_send(evidence: Evidence, finding: _Finding) -> SafeToSend:
+def _safe_to_send(evidence: Evidence, finding: _Finding, rules: JudgingRules) -> SafeToSend:
     if finding.status is Status.INVALID:
         return SafeToSend.NO
     if finding.status is Status.CATCH_ALL:
         return SafeToSend.RISKY
     if finding.status is Status.VALID:
-        return SafeToSend.RISKY if evidence.is_disposable or evidence.is_role else SafeToSend.YES
+        if finding.reason is Reason.ALLOW_LISTED:
+            return SafeToSend.YES
+        is_risky = evidence.is_disposable or (evidence.is_role and not rules.is_role_safe)
+        return SafeToSend.RISKY if is_risky else SafeToSend.YES
     return SafeToSend.RISKY if finding.reason in _RISKY_THOUGH_UNKNOWN else SafeToSend.UNKNOWN

@@ -35,6 +35,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.COMMAND_TIMEOUT: "The mail server of {domain} did not answer in time",
     Reason.OUT_OF_STEP: "The mail server of {domain} gave answers that match no question, so none was believed",
     Reason.EGRESS_TROUBLE: "Our own server could not connect to anyone, which says nothing about the mailbox",
+    Reason.ALLOW_LISTED: "Your allow list says that mail to this address is wanted, so it was not checked",
+    Reason.BLOCK_LISTED: "Your block list says that this address is not to be mailed",
     Reason.UNCLEAR_REPLY: "The mail server of {domain} gave an answer that cannot be interpreted safely",
     Reason.CANNOT_VERIFY: "The mail server of {domain} did not say whether this mailbox exists",
     Reason.SMTPUTF8_REQUIRED: "The mail server of {domain} cannot handle the international letters of this address",

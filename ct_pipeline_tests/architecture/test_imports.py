@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "settings": {"errors", "vocabulary", "setting_values"},
     "atomic_files": {"errors"},
     "addresses": FOUNDATION,
-    "verdicts": FOUNDATION,
+    "verdicts": FOUNDATION | {"addresses"},
     "clevertap": FOUNDATION,
     "from_clevertap": FOUNDATION | PURE_PARTS | {"clevertap"},
     "domains": FOUNDATION | PURE_PARTS,

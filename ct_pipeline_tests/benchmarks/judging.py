@@ -17,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where
 
 from ct_pipeline.verdicts.evidence import Evidence, Reading
 from ct_pipeline.verdicts.judge import judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.vocabulary import About, MailService, Reason, Status
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 BATCH = 20_000
+RULES = JudgingRules("rules")
 # code, reason, about, is the domain a catch-all; one address in ten each
 MIX: list[tuple[int, Reason, About, bool]] = [
     *[(250, Reason.ACCEPTED, About.ADDRESS, False)] * 5,
@@ -38,19 +40,25 @@ def evidence(number: int) -> Evidence:
         address=f"someone.{number}@shop{number % 997}.example",
         syntax_reason=None,
         is_role=number % 50 == 0,
+        is_gibberish=number % 70 == 0,
         suggested_email=None,
+        canonical_email=None,
+        listing=None,
         mail_service=MailService.MX,
         dns_detail="",
         provider="google",
         mx_record="mx.example",
         is_disposable=False,
         is_free=False,
+        is_refusal_doubtful=False,
         domain_looked_up_at=NOW,
         reading=Reading(reason, about, "some_rule"),
         smtp_code=code,
         smtp_enhanced=None,
         smtp_text="text",
         asked_at=NOW,
+        elapsed_ms=120,
+        settled=None,
         attempt_count=1,
         next_attempt_at=None,
         is_catch_all=is_catch_all,
@@ -65,7 +73,7 @@ def main(count: int) -> None:
     for first in range(0, count, BATCH):
         batch = [evidence(number) for number in range(first, min(first + BATCH, count))]
         started, processor_started = time.perf_counter(), time.process_time()
-        statuses.update(judge(one, "rules", NOW).status for one in batch)
+        statuses.update(judge(one, RULES, NOW).status for one in batch)
         seconds += time.perf_counter() - started
         processor_seconds += time.process_time() - processor_started
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -200,9 +200,9 @@ def lane_of(domain: str) -> str:
 
 def verdict(address_id: int, address: str) -> Verdict:
     return Verdict(
-        address_id, address, Status.VALID, Reason.ACCEPTED, SafeToSend.YES, BounceType.NONE, "The mailbox exists.",
-        False, False, False, None, "company.test", "mx.company.test", 250, "2.1.5", "ok", 1, NOW, None, "accepted",
-        "v1", NOW,
+        address_id, address, Status.VALID, Reason.ACCEPTED, 200, SafeToSend.YES, BounceType.NONE, 97, "valid 97",
+        "The mailbox exists.", False, False, False, False, None, None, "company.test", "mx.company.test", False, 250,
+        "2.1.5", "ok", 120, 1, NOW, None, "accepted", "v1", NOW,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_addresses_left_out_by_their_providers_rules_are_asked_after_all(
     rows = evidence_of(conn, ["ann@x.test", "bob@x.test"])
     verdicts = [verdict(row) for row in rows]
     left_out = [
-        replace(v, status=Status.UNKNOWN, reason=Reason.PROVIDER_FORBIDS_PROBING) if v.address == "bob@x.test" else v
+        v._replace(status=Status.UNKNOWN, reason=Reason.PROVIDER_FORBIDS_PROBING) if v.address == "bob@x.test" else v
         for v in verdicts
     ]
     keep_verdicts(conn, left_out, rows)

@@ -10,6 +10,7 @@ from ct_pipeline.settings import load_settings
 from ct_pipeline.to_clevertap.policy import DOMAIN_REASONS, HARD_REASONS, Policy
 from ct_pipeline.verdicts.evidence import Evidence, Reading
 from ct_pipeline.verdicts.judge import judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, Status
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -77,17 +78,19 @@ def test_the_hard_reasons_are_those_of_the_judge() -> None:
 
 
 def hard_reason(known: Evidence) -> set[Reason]:
-    verdict = judge(known, "1", NOON)
+    verdict = judge(known, JudgingRules("1"), NOON)
     is_hard = verdict.status is Status.INVALID and verdict.bounce_type is BounceType.HARD
     return {verdict.reason} if is_hard else set()
 
 
 def evidence(**changes: object) -> Evidence:
     fields: dict[str, object] = {
-        "address_id": 1, "address": "ann@a.test", "syntax_reason": None, "is_role": False, "suggested_email": None,
+        "address_id": 1, "address": "ann@a.test", "syntax_reason": None, "is_role": False,
+        "is_gibberish": False, "suggested_email": None, "canonical_email": None, "listing": None,
         "mail_service": MailService.MX, "dns_detail": "", "provider": "a.test", "mx_record": "mx.a.test",
-        "is_disposable": False, "is_free": False, "domain_looked_up_at": NOON, "reading": None, "smtp_code": None,
-        "smtp_enhanced": None, "smtp_text": None, "asked_at": NOON, "attempt_count": 1, "next_attempt_at": None,
+        "is_disposable": False, "is_free": False, "is_refusal_doubtful": False, "domain_looked_up_at": NOON,
+        "reading": None, "smtp_code": None, "smtp_enhanced": None, "smtp_text": None, "asked_at": NOON,
+        "elapsed_ms": 5, "settled": None, "attempt_count": 1, "next_attempt_at": None,
         "is_catch_all": None, "tells_apart": None, "catch_all_found_at": None,
     }  # fmt: skip
     return Evidence(**{**fields, **changes})  # pyright: ignore[reportArgumentType]

@@ -32,12 +32,19 @@ def policy(columns: str = ALL_COLUMNS, prefix: str = "EV") -> Policy:
 def verdict_row(**changes: object) -> pl.DataFrame:
     row = {
         "address": "ann@a.test", "status": "invalid", "reason": "mailbox_not_found", "safe_to_send": "no",
-        "bounce_type": "hard", "verdict_text": "It does not exist.", "is_disposable": False, "is_free": True,
-        "is_role": False, "suggested_email": None, "provider": "a.test", "mx_record": "mx.a.test", "smtp_code": 550,
-        "smtp_enhanced": "5.1.1", "smtp_text": "no such user", "attempt_count": 2, "verified_at": AT,
-        "next_check_at": None, "rule": "rule",
+        "clearout_code": 406, "bounce_type": "hard", "score": 2, "score_basis": "invalid 2",
+        "verdict_text": "It does not exist.", "is_disposable": False, "is_free": True, "is_role": False,
+        "is_gibberish": False, "suggested_email": None, "canonical_email": None, "provider": "a.test",
+        "mx_record": "mx.a.test", "is_catch_all_domain": None, "smtp_code": 550, "smtp_enhanced": "5.1.1",
+        "smtp_text": "no such user", "elapsed_ms": 140, "attempt_count": 2, "verified_at": AT, "next_check_at": None,
+        "rule": "rule",
     }  # fmt: skip
-    schema = {"suggested_email": pl.String, "next_check_at": pl.Datetime("us", "UTC")}
+    schema = {
+        "suggested_email": pl.String,
+        "canonical_email": pl.String,
+        "is_catch_all_domain": pl.Boolean,
+        "next_check_at": pl.Datetime("us", "UTC"),
+    }
     return pl.DataFrame([{**row, **changes}], schema_overrides=schema)
 
 
@@ -70,7 +77,10 @@ def test_values_are_as_the_api_wants_them() -> None:
         "EV Bounce Type": "hard", "EV Is Disposable": False, "EV Is Free": True, "EV Is Role": False,
         "EV Suggested Email": None, "EV Provider": "a.test", "EV MX Record": "mx.a.test", "EV SMTP Code": 550,
         "EV SMTP Reply": "5.1.1 no such user", "EV Attempts": 2, "EV Verified At": as_date(AT),
-        "EV Next Check At": None, "EV Verdict": "It does not exist.", "EV Rule": "rule",
+        "EV Next Check At": None, "EV Verdict Text": "It does not exist.", "EV Rule": "rule", "EV Clearout Code": 406,
+        "EV Clearout Reason": "Mailbox not found", "EV Score": 2, "EV Score Basis": "invalid 2",
+        "EV Is Gibberish": False, "EV Is Catch All Domain": None, "EV Canonical Email": None, "EV Account": "ann",
+        "EV Domain": "a.test", "EV Time Taken Ms": 140,
     }  # fmt: skip
 
 

@@ -19,11 +19,12 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 )
 HEADERS = CELLS.filter(lambda cell: not cell.startswith("\ufeff"))
 
-NO_VERDICT = [
-    pl.lit(None, column.dtype if len(column.fields) == 1 else pl.String()).alias(field)
-    for column in LIST_COLUMNS
+FIELDS = {
+    field: column.dtype if len(column.fields) == 1 else pl.String()
+    for column in reversed(LIST_COLUMNS)  # of several columns that show a field, the first has its type
     for field in column.fields
-]
+}
+NO_VERDICT = [pl.lit(None, dtype).alias(field) for field, dtype in FIELDS.items()]
 
 
 @st.composite

@@ -1,7 +1,6 @@
 """Evidence for tests of judgement: an ordinary address at an ordinary domain, changed where a test says so."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,19 +14,25 @@ ORDINARY = Evidence(
     address="joe@shop.example",
     syntax_reason=None,
     is_role=False,
+    is_gibberish=False,
     suggested_email=None,
+    canonical_email=None,
+    listing=None,
     mail_service=MailService.MX,
     dns_detail="",
     provider="hoster.example",
     mx_record="mx1.hoster.example",
     is_disposable=False,
     is_free=False,
+    is_refusal_doubtful=False,
     domain_looked_up_at=datetime(2026, 11, 20, 8, 0, tzinfo=UTC),
     reading=None,
     smtp_code=None,
     smtp_enhanced=None,
     smtp_text=None,
     asked_at=None,
+    elapsed_ms=None,
+    settled=None,
     attempt_count=0,
     next_attempt_at=None,
     is_catch_all=False,
@@ -41,7 +46,7 @@ def evidence() -> Callable[..., Evidence]:
     """``evidence(**changes)``: nobody has been asked yet."""
 
     def make(**changes: Any) -> Evidence:
-        return replace(ORDINARY, **changes)
+        return ORDINARY._replace(**changes)
 
     return make
 
@@ -55,8 +60,9 @@ def answered() -> Callable[..., Evidence]:
             "reading": Reading(reason, about, "some_rule"),
             "smtp_code": code,
             "asked_at": datetime(2026, 11, 20, 9, 0, tzinfo=UTC),
+            "elapsed_ms": 120,
             "attempt_count": 1,
         }
-        return replace(ORDINARY, **{**reply, **changes})
+        return ORDINARY._replace(**{**reply, **changes})
 
     return make

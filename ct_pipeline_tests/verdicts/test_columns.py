@@ -1,6 +1,5 @@
 """The list columns show the fields of Verdict, and the documentation shows the list columns."""
 
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,18 +15,25 @@ INVALID = {
     "address": "bo@x.org",
     "status": "invalid",
     "reason": "mailbox_not_found",
+    "clearout_code": 406,
     "safe_to_send": "no",
     "bounce_type": "hard",
+    "score": 2,
+    "score_basis": "invalid 2",
     "verdict_text": "There is no such mailbox.",
     "is_disposable": False,
     "is_free": True,
     "is_role": False,
+    "is_gibberish": False,
     "suggested_email": None,
+    "canonical_email": None,
     "provider": "x.org",
     "mx_record": "mx.x.org",
+    "is_catch_all_domain": False,
     "smtp_code": 550,
     "smtp_enhanced": "5.1.1",
     "smtp_text": "No such user",
+    "elapsed_ms": 140,
     "attempt_count": 2,
     "verified_at": datetime(2026, 11, 2, 10, 0, tzinfo=UTC),
     "next_check_at": None,
@@ -43,8 +49,7 @@ def shown(**changes: object) -> dict[str, object]:
 
 def test_every_field_of_a_verdict_is_shown_in_order():
     shown_fields = [field for column in LIST_COLUMNS for field in column.fields]
-    assert set(shown_fields) == {field.name for field in fields(Verdict)} - NOT_SHOWN
-    assert len(shown_fields) == len(set(shown_fields))
+    assert set(shown_fields) == {*Verdict._fields} - NOT_SHOWN
 
 
 def test_a_verdict_in_columns():
@@ -65,6 +70,15 @@ def test_a_reply_without_one_of_its_parts(enhanced: str | None, text: str | None
         pl.lit(value, strings[name]).alias(name) for name, value in (("smtp_enhanced", enhanced), ("smtp_text", text))
     )
     assert list_columns(frame)["smtp_reply"].item() == reply
+
+
+def test_what_is_told_of_a_code_and_of_an_address():
+    row = shown()
+    assert (row["clearout_code"], row["clearout_reason"]) == (406, "Mailbox not found")
+    assert (row["account"], row["domain"], row["time_taken_ms"]) == ("bo", "x.org", 140)
+    odd = shown(address='"a@b"@x.org', clearout_code=None)
+    assert (odd["account"], odd["domain"], odd["clearout_reason"]) == ('"a@b"', "x.org", None)
+    assert (shown(address="no address")["account"], shown(address="no address")["domain"]) == (None, None)
 
 
 def test_the_code_of_a_silent_host_is_blank():

@@ -6,15 +6,17 @@ import pytest
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verdicts.judge import judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
 
 JUDGED_AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 ASKED_AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+RULES = JudgingRules("rules-1")
 VALID, INVALID, CATCH_ALL, UNKNOWN = Status.VALID, Status.INVALID, Status.CATCH_ALL, Status.UNKNOWN
 
 
-def verdict_on(evidence):
-    return judge(evidence, "rules-1", JUDGED_AT)
+def verdict_on(evidence, rules=RULES):
+    return judge(evidence, rules, JUDGED_AT)
 
 
 @pytest.mark.parametrize("reason", [Reason.SYNTAX_ERROR, Reason.UNSUPPORTED_CHARACTER])

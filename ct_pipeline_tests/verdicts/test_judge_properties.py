@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct_pipeline.verdicts.judge import judge
+from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.reply_rules import load_rules
@@ -43,7 +44,7 @@ def judged(evidence, reply, provider, around):
             asked_at=ASKED_AT,
             **around,
         ),
-        "rules",
+        JudgingRules("rules"),
         JUDGED_AT,
     )
 

@@ -18,7 +18,9 @@ alter table ledger.verdicts
     add column is_gibberish boolean not null default false,
     add column canonical_email text collate "C",
     add column score smallint,
+    add column score_basis text not null default '',
     add column clearout_code smallint,
+    add column is_catch_all_domain boolean,
     add column elapsed_ms integer;
 """
 
