@@ -68,7 +68,10 @@ _STAGES = {
         probe_id bigint, session_id bigint, kind text, address_id bigint, domain text collate "C", stage text,
         code smallint, enhanced text, text text, reason text, rule text, asked_at timestamptz, elapsed_ms integer
         """,
-    "new_turns": "address_id bigint, next_attempt_at timestamptz, attempt_count integer, probe_id bigint",
+    "new_turns": """
+        address_id bigint, next_attempt_at timestamptz, attempt_count integer, probe_id bigint,
+        definitive_probe_id bigint
+        """,
     "new_facts": """
         domain text collate "C", is_catch_all boolean, tells_apart boolean, probe_id bigint, found_at timestamptz,
         expires_at timestamptz
@@ -80,15 +83,28 @@ _STAGES = {
 def _stage(conn: psycopg.Connection, observed: Observations) -> None:
     for name, columns in _STAGES.items():
         make_stage(conn, name, columns)
-    turns = {turn.address_id: turn for turn in observed.turns}
     facts = {fact.domain: fact for fact in observed.catch_all_facts}
     _copy(conn, "new_sessions", map(_session_row, observed.sessions))
     _copy(conn, "new_probes", map(_probe_row, observed.probes))
-    _copy(conn, "new_turns", ((t.address_id, t.next_attempt_at, t.attempt_count, t.probe_id) for t in turns.values()))
+    _copy(conn, "new_turns", _last_turns(observed.turns))
     _copy(
         conn,
         "new_facts",
         ((f.domain, f.is_catch_all, f.tells_apart, f.probe_id, f.found_at, f.expires_at) for f in facts.values()),
+    )
+
+
+def _last_turns(turns: Iterable[Turn]) -> Iterable[tuple[object, ...]]:
+    """One row an address: its last turn, and the probe of its last definitive one."""
+    last: dict[int, Turn] = {}
+    definitive: dict[int, int | None] = {}
+    for turn in turns:
+        last[turn.address_id] = turn
+        if turn.is_definitive:
+            definitive[turn.address_id] = turn.probe_id
+    return (
+        (t.address_id, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(t.address_id))
+        for t in last.values()
     )
 
 
@@ -139,10 +155,12 @@ _LOCK_DUE = """
 select from ledger.due where address_id in (select address_id from new_turns) order by address_id for update
 """
 
-# A turn without a probe (the domain answered for the address) leaves the last reply in place: it is still evidence.
+# A turn without a probe (the domain answered for the address) leaves the last reply in place: it is still evidence. So
+# is the last one that settled the mailbox, whatever is said later.
 _MERGE_TURNS = """
 update ledger.due
 set next_attempt_at = t.next_attempt_at, attempt_count = t.attempt_count, probe_id = coalesce(t.probe_id, due.probe_id),
+    definitive_probe_id = coalesce(t.definitive_probe_id, due.definitive_probe_id),
     answered_at = case when t.next_attempt_at is null then %(now)s else answered_at end
 from new_turns t where t.address_id = due.address_id
 """

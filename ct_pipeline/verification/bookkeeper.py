@@ -53,7 +53,7 @@ class Bookkeeper:
             if answer.reading.reason is Reason.ACCEPTED and touched[answer.question.domain].is_unsettled:
                 self._held.setdefault(answer.question.domain, []).append((due, probe_id))
             else:
-                self._write_turn(due, answer.reading, probe_id, now)
+                self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
         for domain in touched.values():
             self.settle(domain, now)
 
@@ -67,7 +67,9 @@ class Bookkeeper:
         """The run ends before it is known whether some domains accept every name: the next one asks only that."""
         for held in self._held.values():
             for due, probe_id in held:
-                self._notebook.page.turns.append(Turn(due.address_id, now, due.attempt_count, probe_id))
+                self._notebook.page.turns.append(
+                    Turn(due.address_id, now, due.attempt_count, probe_id, is_definitive=True)
+                )
         self._held.clear()
 
     def note_probe(self, session_id: int, answer: Answer) -> int:
@@ -162,16 +164,23 @@ class Bookkeeper:
     def _release_held(self, domain: DomainQuestions, doubt: Reading | None, now: datetime) -> None:
         for due, probe_id in self._held.pop(domain.domain, ()):
             if doubt is None:
-                self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id))
+                self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id, is_definitive=True))
             else:
-                self._write_turn(due, doubt, probe_id, now)
+                self._write_turn(due, doubt, probe_id, now, is_definitive=True)
 
     def _write_turn(
-        self, due: DueAddress, reading: Reading, probe_id: int | None, now: datetime, *, was_asked: bool = True
+        self,
+        due: DueAddress,
+        reading: Reading,
+        probe_id: int | None,
+        now: datetime,
+        *,
+        was_asked: bool = True,
+        is_definitive: bool = False,
     ) -> None:
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id)
-        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id))
+        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive))
 
     def _add_turn(self, turn: Turn) -> None:
         self.turn_count += 1
@@ -181,3 +190,10 @@ class Bookkeeper:
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:
     """The list's own addresses among ``answers``."""
     return [a.question.due for a in answers if a.question.kind is ProbeKind.MAILBOX and a.question.due is not None]
+
+
+def _is_definitive(answer: Answer) -> bool:
+    """Whether the answer settles the mailbox; of refusals only permanent ones about the address or its domain do."""
+    if answer.reading.reason is Reason.ACCEPTED:
+        return answer.reply.code // 100 == 2
+    return answer.reply.code // 100 == 5 and answer.reading.about in (About.ADDRESS, About.DOMAIN)

@@ -86,12 +86,17 @@ class Session(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What became of a due address: when it is due again (None: answered) and the probe that says why."""
+    """What became of a due address: when it is due again (None: answered) and the probe that says why.
+
+    ``is_definitive``: that probe asked about this address and settles whether the mailbox exists (an acceptance, or a
+    permanent refusal of the address or its domain). It stays evidence when later replies leave the mailbox open.
+    """
 
     address_id: int
     next_attempt_at: datetime | None
     attempt_count: int
     probe_id: int | None  # None when the domain answered for it (catch-all, no mail service)
+    is_definitive: bool = False
 
 
 class CatchAllFact(NamedTuple):

@@ -98,6 +98,25 @@ def test_a_turn_without_a_probe_leaves_the_last_reply_in_place(conn: psycopg.Con
     assert (row.smtp_code, row.attempt_count, row.next_attempt_at) == (250, 2, None)
 
 
+def test_the_last_definitive_reply_outlives_later_ones_that_leave_the_mailbox_open(
+    conn: psycopg.Connection, ledger_url: str
+) -> None:
+    take(conn, "ann@x.test", "bob@x.test", "cid@x.test")
+    look_up(conn, "x.test")
+    ann, bob, cid = (row.address_id for row in sorted(evidence_of(conn, ["ann@x.test", "bob@x.test", "cid@x.test"])))
+    probes_ = [probe(1, ann, "x.test"), probe(2, ann, "x.test", 451), probe(3, bob, "x.test", 451)]
+    first = [
+        Turn(ann, NOON, 1, 1, is_definitive=True),
+        Turn(ann, NOON + HOUR, 2, 2),  # in the same batch
+        Turn(bob, NOON + HOUR, 1, 3),
+    ]
+    later = [Turn(ann, NOON + DAY, 3, 4), answered(cid, None), Turn(bob, None, 2, 5, is_definitive=True)]
+    for turns, observed_probes in ((first, probes_), (first, probes_), (later, [probe(5, bob, "x.test", 550)])):
+        merge_observations(conn, Observations([session()], observed_probes, turns), NOON)
+    kept = conn.execute("select address_id, probe_id, definitive_probe_id from ledger.due order by 1").fetchall()
+    assert kept == [(ann, 4, 1), (bob, 5, 5), (cid, None, None)]
+
+
 @pytest.mark.parametrize("text", ["nul\0", "lone \udcff surrogate", "tab\t\\N\nline", "x" * 5000, "\\."])
 def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url: str, text: str) -> None:
     take(conn, "ann@x.test")

@@ -13,7 +13,14 @@ from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
 from ct_pipeline.verification.questions import Answer, DomainQuestions
 from ct_pipeline.vocabulary import About, Reason
 from ct_pipeline_tests.verification.asking import domain, notebook
-from ct_pipeline_tests.verification.test_domain_knowledge import ACCEPTED, GREYLISTED, NOT_HOSTED, UNCLEAR, UNKNOWN
+from ct_pipeline_tests.verification.test_domain_knowledge import (
+    ACCEPTED,
+    FULL,
+    GREYLISTED,
+    NOT_HOSTED,
+    UNCLEAR,
+    UNKNOWN,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NAMES = ["ann", "bob", "cid", "dan", "eve"]
@@ -177,6 +184,28 @@ def test_who_is_held_when_the_hosts_are_left_alone_is_due_again():
     assert kept.finished() == set()
     kept.keeper.postpone(kept.questions, Closing(UNREACHABLE, 77), NOW)
     assert len(kept.turns()) == 5
+
+
+@pytest.mark.parametrize(
+    ("readings", "definitive"),
+    [
+        ((ACCEPTED, UNKNOWN), {1}),
+        ((ACCEPTED, GREYLISTED), {1}),  # an acceptance all the same, though its domain is in doubt
+        ((UNKNOWN, GREYLISTED, FULL, UNCLEAR), {1, 3}),
+        ((NOT_HOSTED, NOT_HOSTED), {1, 2}),  # what others share is no word on their mailboxes
+        ((UNCLEAR,), set()),
+    ],
+)
+def test_which_replies_settle_the_mailbox(readings, definitive):
+    kept = books()
+    kept.prove(*readings)
+    assert {number for number, turn in kept.turns().items() if turn.is_definitive} == definitive
+
+
+def test_a_word_about_us_settles_no_mailbox():
+    kept = books()
+    kept.keeper.postpone(kept.questions, Closing(BLOCKED, 77, NOW), NOW)
+    assert not any(turn.is_definitive for turn in kept.page.turns)
 
 
 def test_voided_answers_are_due_again():
