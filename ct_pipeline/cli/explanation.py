@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ct_pipeline.cli.verify_report import COLOURS, how_long
+from ct_pipeline.verdicts.clearout_codes import CLEAROUT_REASONS
 from ct_pipeline.verification.reply_parser import clean_text
 from ct_pipeline.verification.unwelcome import what_to_do, why
 
@@ -61,7 +62,9 @@ def _title(one: "Explanation") -> Text:
     title.append(f"  {verdict.status.value}", style=f"bold {COLOURS[verdict.status]}")
     if verdict.reason.value != verdict.status.value:
         title.append(f" · {verdict.reason.value}", style="not bold")
-    return title.append(f" · safe to send: {verdict.safe_to_send.value}", style="not bold")
+    title.append(f" · safe to send: {verdict.safe_to_send.value}", style="not bold")
+    clearout = f"{verdict.clearout_code} ({CLEAROUT_REASONS[verdict.clearout_code]})"
+    return title.append(f" · score {verdict.score} · Clearout {clearout}", style="not bold")
 
 
 def _sentence(one: "Explanation") -> str:
@@ -89,6 +92,9 @@ def _rows(one: "Explanation") -> Iterator[Row]:
         yield "flags", ", ".join(flags)
     if one.verdict.suggested_email:
         yield "meant?", one.verdict.suggested_email
+    if one.verdict.canonical_email:
+        yield "same mailbox", one.verdict.canonical_email
+    yield "score", f"{one.verdict.score} % would be delivered: {one.verdict.score_basis}"
     yield from _what_comes_next(one)
     trail = _Trail(one.deciding)
     for probe in (*one.probes, *one.domain_probes):

@@ -41,7 +41,7 @@ def as_object(one: "Explanation") -> dict[str, Any]:
 
 def _verdict(verdict: "Verdict") -> dict[str, Any]:
     # Whatever the judge knows, in its order: a column that is added is shown.
-    names = [name for name in type(verdict).__dataclass_fields__ if name not in ("address", "address_id")]
+    names = [name for name in verdict._fields if name not in ("address", "address_id")]
     return {name: _plain(getattr(verdict, name)) for name in names}
 
 

@@ -15,7 +15,6 @@ from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.trail import (
     Judged,
-    Known,
     RecordedProbe,
     breakers_of,
     known_addresses,
@@ -32,6 +31,7 @@ from ct_pipeline.verification.questions import random_name
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.verification.reply_rules import load_rules
 from ct_pipeline.verification.site_memory import BreakerNote
+from ct_pipeline.vocabulary import Status
 
 PROBES_SHOWN = 10  # the last about an address
 DOMAIN_PROBES_SHOWN = 2  # the last of each kind
@@ -127,9 +127,9 @@ class _Records:
         facts = self._facts.get(known.domain or "")
         provider = self._providers.named(facts.provider) if facts else None
         catch_all = self._catch_all.get(known.domain or "")
-        deciding_ids = _deciding_probe_ids(verdict, known, catch_all)
         about_it = self._probes.get(known.address_id, [])
-        probes = [self._read(recorded, known.address, facts, deciding_ids) for recorded in about_it]
+        deciding_id = _deciding_probe_id(verdict, about_it, catch_all)
+        probes = [self._read(recorded, known.address, facts, deciding_id) for recorded in about_it]
         breaker = self._breaker(facts)
         last = next((probe.today for probe in probes if probe.recorded.probe.probe_id == known.probe_id), None)
         state = DueState(known.attempt_count, known.next_attempt_at, known.answered_at)
@@ -146,7 +146,7 @@ class _Records:
             flags=flag_sources(verdict, self._providers),
             probes=probes,
             domain_probes=[
-                self._read(recorded, "", facts, deciding_ids)
+                self._read(recorded, "", facts, deciding_id)
                 for recorded in self._domain_probes.get(known.domain or "", ())
                 if recorded not in about_it
             ],
@@ -160,7 +160,7 @@ class _Records:
         return self._breakers.get(facts.site, {}).get(self._egresses.of_lane(facts.lane).name)
 
     def _read(
-        self, recorded: RecordedProbe, address: str, facts: DomainFacts | None, deciding_ids: set[int]
+        self, recorded: RecordedProbe, address: str, facts: DomainFacts | None, deciding_id: int | None
     ) -> ReadProbe:
         probe = recorded.probe
         today = self._reader.read(probe.reply, facts.provider if facts else "")
@@ -170,7 +170,7 @@ class _Records:
             egress_way=self._ways.get(recorded.session.egress, "") if recorded.session else "",
             today=today,
             rule_source=self._sources.get(today.rule, ""),
-            is_deciding=probe.probe_id in deciding_ids,
+            is_deciding=probe.probe_id == deciding_id,
         )
 
     def _deciding(self, verdict: Verdict, provider: Provider | None, probes: list[ReadProbe]) -> DecidingRule:
@@ -180,7 +180,7 @@ class _Records:
         if reply_rule.startswith("providers.toml:"):
             claim = reply_rule.rpartition(":")[2]
             return DecidingRule(verdict.rule, words, reply_rule, None, provider.source.get(claim) if provider else None)
-        reading = next((probe.today for probe in probes if probe.today.rule == reply_rule), None)
+        reading = next((probe.today for probe in probes if probe.is_deciding), None)
         return DecidingRule(verdict.rule, words, reply_rule, reading, self._sources.get(reply_rule))
 
 
@@ -190,13 +190,14 @@ def _changed(judged: Judged | None, verdict: Verdict) -> Judged | None:
     return judged
 
 
-def _deciding_probe_ids(verdict: Verdict, known: Known, catch_all: CatchAllFact | None) -> set[int]:
-    """The probes that the verdict rests on: that of the last reply, or that which found the catch-all."""
+def _deciding_probe_id(
+    verdict: Verdict, about_it: Sequence[RecordedProbe], catch_all: CatchAllFact | None
+) -> int | None:
+    """The probe that the verdict rests on: a reply about the address, not always the last; or a catch-all's."""
     if reply_rule_of(verdict.rule) is not None:
-        return {known.probe_id} if known.probe_id is not None else set()
-    if verdict.rule == "domain_accepts_every_name" and catch_all is not None and catch_all.probe_id is not None:
-        return {catch_all.probe_id}
-    return set()
+        at = verdict.verified_at
+        return next((one.probe.probe_id for one in about_it if one.probe.asked_at == at), None)
+    return catch_all.probe_id if verdict.status is Status.CATCH_ALL and catch_all is not None else None
 
 
 def _asked_about(kind: ProbeKind, domain: str, address: str) -> str:

@@ -7,12 +7,13 @@ from ct_pipeline.verdicts.verdict import Verdict
 
 
 def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
-    """The flags that are set (``is_disposable``, ``is_free``, ``is_role``), each with the list that it comes from."""
+    """The flags that are set, such as ``is_role``, each with the list that it comes from."""
     domain = verdict.address.rpartition("@")[2]
     sources = {
         "is_disposable": f"the package disposable-email-domains {version('disposable-email-domains')}",
         "is_free": _free_source(domain, providers),
         "is_role": "addresses/role_words.toml",
+        "is_gibberish": "addresses/gibberish.py",
     }
     return {name: source for name, source in sources.items() if getattr(verdict, name)}
 

@@ -8,6 +8,10 @@ _UNNAMED = "a rule of another version decided; judged anew, it is explained here
 
 _WORDS = {
     "syntax": "the text is no email address, so nobody had to be asked",
+    "allow_list_address": "the operator's allow list names the address: that goes before everything else",
+    "allow_list_domain": "the operator's allow list covers its domain: that goes before everything else",
+    "block_list_address": "the operator's block list names the address: that goes before everything else",
+    "block_list_domain": "the operator's block list covers its domain: that goes before everything else",
     "domain_takes_no_mail": "DNS says that the domain takes no mail, so no mail host had to be asked",
     "domain_not_looked_up": "DNS did not say how the domain takes mail, so no mail host could be asked",
     "not_asked_yet": "no reply about this address is on record, and its domain does not answer for it",
@@ -17,6 +21,7 @@ _WORDS = {
     "catch_all_not_known": "its host accepts the address, but may accept any name: no made-up one was refused yet",
     "domain_accepts_every_name": "its domain has accepted a made-up name, so an acceptance proves nothing",
     "mailbox_refused": "its host refuses the address for good (5xx), in words that speak of the mailbox",
+    "refusal_in_doubt": "its host refuses the address for good (5xx), but this provider refuses live ones too",
     "mailbox_full": "its host refuses the address for good (5xx) because the mailbox is full: a soft bounce",
     "domain_refused": "its host refuses the address for good (5xx), because it does not take mail for the domain",
     "refused_where_others_are_accepted": (
