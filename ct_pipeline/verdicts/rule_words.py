@@ -6,6 +6,9 @@ A verdict's ``rule`` is the judge's rule, and behind a stroke the rule by which 
 
 _UNNAMED = "a rule of another version decided; judged anew, it is explained here"
 
+_LENT = "/lent/"
+_SHARED = "; it was given to a whole session, so it is no word on one mailbox, whatever it says"
+
 _WORDS = {
     "syntax": "the text is no email address, so nobody had to be asked",
     "allow_list_address": "the operator's allow list names the address: that goes before everything else",
@@ -44,7 +47,8 @@ def rule_in_words(rule: str) -> str:
     >>> rule_in_words("mailbox_refused/user_unknown")
     'its host refuses the address for good (5xx), in words that speak of the mailbox'
     """
-    return _WORDS.get(rule.partition("/")[0], _UNNAMED)
+    words = _WORDS.get(rule.partition("/")[0], _UNNAMED)
+    return words + _SHARED if _LENT in rule else words
 
 
 def reply_rule_of(rule: str) -> str | None:
@@ -54,8 +58,3 @@ def reply_rule_of(rule: str) -> str | None:
     'user_unknown'
     """
     return rule.rpartition("/")[2] if "/" in rule else None
-
-
-def is_lent(rule: str) -> bool:
-    """Whether the reply was one to a whole session, which many addresses share."""
-    return "/lent/" in rule

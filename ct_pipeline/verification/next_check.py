@@ -79,7 +79,7 @@ def _why_then(state: DueState, at: datetime, reading: Reading | None, facts: Dom
     if reading is None or state.attempt_count == 0:
         return "it was put off before it was asked"
     if reading.reason is Reason.ACCEPTED:
-        return "it is accepted; the made-up name of its domain is asked again, which has not been answered yet"
+        return "it is accepted; the made-up name of its domain is asked again, still without an answer"
     limit = attempt_limit(reading)
     of_how_many = f"attempt {state.attempt_count} of {limit}" if limit else f"attempt {state.attempt_count}"
     if reading.retry_seconds is not None:
