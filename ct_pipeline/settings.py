@@ -28,7 +28,7 @@ from ct_pipeline.setting_values import (
     read_source_address,
     split_nameserver,
 )
-from ct_pipeline.vocabulary import ExportAction, ExportMode, Reason, Region
+from ct_pipeline.vocabulary import ExportAction, ExportMode, GibberishThreshold, Reason, Region
 
 LIKELY_MISSPELT = 0.8  # similarity of two names, from 0 to 1
 
@@ -126,7 +126,27 @@ class Settings(BaseSettings):
         default=False,
         description="Probe also the providers whose own rules forbid it (probing = forbidden in providers.toml).",
     )
+    allow_list: Path | None = Field(
+        default=None,
+        description="Text file of addresses, domains, *.domains and .TLDs that are Valid without being asked.",
+        json_schema_extra={"values": "a file"},
+    )
+    block_list: Path | None = Field(
+        default=None,
+        description="Text file of the same kind: what it lists is Invalid without being asked.",
+        json_schema_extra={"values": "a file"},
+    )
+    gibberish: GibberishThreshold = Field(
+        default=GibberishThreshold.MEDIUM,
+        description="How unlike a name a local part must be to be flagged: docs/reference/address_facts.md.",
+        json_schema_extra={"values": "`off`, `medium` or `high`"},
+    )
     fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")
+
+    role_is_safe: bool = Field(
+        default=False,
+        description="`safe_to_send` is yes for a valid role address (info, sales) too; it is risky otherwise.",
+    )
 
     project_id: str = Field(default="", description="CleverTap's Project ID (Settings → Project).")
     passcode: SecretStr | None = Field(

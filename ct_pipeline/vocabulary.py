@@ -157,6 +157,14 @@ class Region(StrEnum):
             ) from None
 
 
+class GibberishThreshold(StrEnum):
+    """How unlike a name a local part must be to be called gibberish."""
+
+    OFF = "off"  # nothing is
+    MEDIUM = "medium"  # fewer than 1 in 100 real names are
+    HIGH = "high"  # only what is beyond doubt: fewer than 1 in 1,000 real names
+
+
 class ExportAction(StrEnum):
     """What an export does in CleverTap."""
 

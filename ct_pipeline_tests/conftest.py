@@ -4,6 +4,7 @@
 use it, with a state folder of their own.
 """
 
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -63,6 +64,19 @@ def ledger_url(postgres_url: str, _migrated_url: str) -> Iterator[str]:
 @pytest.fixture
 def settings_for_tests(ledger_url: str) -> Iterator[Settings]:
     """Settings with a ledger and a state folder of the test's own."""
+    with _settings_for(ledger_url) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def settings_for_module(postgres_url: str, _migrated_url: str) -> Iterator[Settings]:
+    """Likewise, for tests of one module that look at the same run."""
+    with contextlib.contextmanager(_own_database)(postgres_url, "migrated") as url, _settings_for(url) as settings:
+        yield settings
+
+
+@contextlib.contextmanager
+def _settings_for(ledger_url: str) -> Iterator[Settings]:
     folder = Path(tempfile.mkdtemp(prefix="ct_pipeline_tests-"))
     folder.chmod(0o755)
     try:

@@ -18,6 +18,7 @@ from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
 from ct_pipeline.cli.pull import pull
 from ct_pipeline.cli.push import EXAMPLES as PUSH_EXAMPLES
 from ct_pipeline.cli.push import push
+from ct_pipeline.cli.rules import rules
 from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
 from ct_pipeline.cli.sandbox import sandbox
 from ct_pipeline.cli.status import status
@@ -62,6 +63,7 @@ app.command(epilog=APPROVE_EXAMPLES)(approve)
 app.command(epilog=PUSH_EXAMPLES)(push)
 app.command(epilog=UNDO_EXAMPLES)(undo)
 app.command()(status)
+app.command()(rules)
 app.command()(dev)
 app.command()(doctor)
 app.command(epilog=SANDBOX_EXAMPLES)(sandbox)

@@ -8,10 +8,18 @@ from datetime import UTC, datetime, timedelta
 
 from ct_pipeline.domains.providers import Provider, Providers, load_providers
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.rules_in_force import rules_in_force
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.rules_history import (
+    Rejudgement,
+    begin_rejudgement,
+    end_rejudgement,
+    last_rejudgement,
+    note_rules,
+)
 from ct_pipeline.storage.verdicts import EvidenceRow, evidence_of, keep_verdicts, unjudged_evidence
 from ct_pipeline.verdicts.evidence import Evidence, Reading, Settled
-from ct_pipeline.verdicts.judge import JUDGE_VERSION, judge
+from ct_pipeline.verdicts.judge import judge
 from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.planner import is_asked
@@ -30,6 +38,7 @@ class JudgeSummary:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     rules_version: str = ""
+    rejudgement: Rejudgement | None = None  # where verdicts of other rules were judged anew
     seconds: float = 0.0
 
 
@@ -38,14 +47,21 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
     started = time.monotonic()
     bench = _Bench(settings)
     summary = JudgeSummary(rules_version=bench.rules_version)
+    rejudgement_id: int | None = None
     with open_ledger(settings) as conn:
+        note_rules(conn, *bench.rules_in_force, datetime.now(UTC))
         while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
+            if rejudgement_id is None and any(row.revision is None for row in rows):
+                rejudgement_id = begin_rejudgement(conn, bench.rules_version, datetime.now(UTC))
             verdicts = bench.judge(rows)
-            keep_verdicts(conn, verdicts, rows)
+            keep_verdicts(conn, verdicts, rows, rejudgement_id)
             summary.judged_count += len(verdicts)
             summary.statuses.update(verdict.status.value for verdict in verdicts)
             summary.reasons.update(verdict.reason.value for verdict in verdicts)
             on_commit(len(verdicts))
+        if rejudgement_id is not None:
+            end_rejudgement(conn, rejudgement_id, datetime.now(UTC))
+            summary.rejudgement = last_rejudgement(conn)
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -60,15 +76,6 @@ def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     return [by_address[address] for address in addresses if address in by_address]
 
 
-def rules_version() -> str:
-    """The version of today's rules: verdicts of another one wait to be judged again."""
-    return _rules_version(ReplyReader.load())
-
-
-def _rules_version(reader: ReplyReader) -> str:
-    return f"{reader.version}-{JUDGE_VERSION}"
-
-
 class _Bench:
     """Reads recorded replies with today's rules and judges."""
 
@@ -76,8 +83,13 @@ class _Bench:
         self._probe_forbidden = settings.probe_forbidden
         self._reader = ReplyReader.load()
         self._providers: Providers = load_providers()
-        self.rules_version = _rules_version(self._reader)
-        self._rules = JudgingRules(self.rules_version, fresh_for=timedelta(days=settings.fresh_for_days))
+        self.rules_in_force = rules_in_force(settings)
+        self.rules_version = self.rules_in_force.version
+        self._rules = JudgingRules(
+            self.rules_version,
+            is_role_safe=settings.role_is_safe,
+            fresh_for=timedelta(days=settings.fresh_for_days),
+        )
 
     def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
         now = datetime.now(UTC)

@@ -15,6 +15,7 @@ from functools import partial
 
 import psycopg
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.stages.lane_tenure import LaneTenure
 from ct_pipeline.storage.domain_facts import domain_facts
@@ -52,6 +53,7 @@ class LaneTools:
     kept: Callable[[], asyncio.Future[None]]
     addresses_at_once: int
     pull_id: int | None = None
+    lists: OperatorLists = NO_LISTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ class LaneRun:
         )
         domains = list(dict.fromkeys(address.domain for address in due))
         facts = domain_facts(conn, domains)
-        plan = plan_lane(self._lane, due, facts, catch_all_facts(conn, domains, now), tools.providers, tools.limits)
+        catch_all = catch_all_facts(conn, domains, now)
+        plan = plan_lane(self._lane, due, facts, catch_all, tools.providers, tools.limits, tools.lists)
         memories = site_memories(conn, self._around.egress.name, [site.site for site in plan.sites])
         by_site: dict[str, list[int]] = {}
         for address in due:
@@ -161,7 +164,8 @@ class LaneRun:
 
     def _begin(self, portion: Portion) -> None:
         plans = {plan.site: plan for plan in portion.plan.sites}
-        self._settle_unasked(portion.plan.not_asked)
+        self._summary.not_asked_count += self._settle_unasked(portion.plan.not_asked)
+        self._summary.listed_count += self._settle_unasked(portion.plan.listed)
         for name, address_ids in portion.address_ids.items():
             if name in self._left_alone:
                 continue
@@ -182,10 +186,10 @@ class LaneRun:
                 self._held_count += len(address_ids)
             batch.add_done_callback(partial(self._note_end, name))
 
-    def _settle_unasked(self, due: list[DueAddress]) -> None:
+    def _settle_unasked(self, due: list[DueAddress]) -> int:
         turns = [Turn(one.address_id, None, one.attempt_count, None) for one in due]
         self._tools.notebook.page.turns += turns
-        self._summary.not_asked_count += len(turns)
+        return len(turns)
 
     # -- asking ---
 

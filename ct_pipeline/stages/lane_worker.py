@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.egresses import Egresses
@@ -49,11 +50,17 @@ class LaneWorkers:
     """
 
     def __init__(
-        self, settings: Settings, egresses: Egresses, on_commit: Callable[[int], None], pull_id: int | None
+        self,
+        settings: Settings,
+        egresses: Egresses,
+        on_commit: Callable[[int], None],
+        pull_id: int | None,
+        lists: OperatorLists = NO_LISTS,
     ) -> None:
         self._settings = settings
         self._egresses = egresses
         self._pull_id = pull_id
+        self._lists = lists
         self._on_commit = on_commit
         self._url = resolve_database_url(settings)
         self._outage = Outage(self._url)
@@ -139,6 +146,7 @@ class LaneWorkers:
             kept=self._kept,
             addresses_at_once=max(LANE_ADDRESSES_AT_LEAST, ADDRESSES_AT_ONCE // lane_count),
             pull_id=self._pull_id,
+            lists=self._lists,
         )
 
     def _surroundings(self, egress: Egress, tenure: LaneTenure) -> Surroundings:

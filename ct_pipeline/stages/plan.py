@@ -13,9 +13,9 @@ import psycopg
 from ct_pipeline.clevertap.connection import project_of
 from ct_pipeline.errors import AudienceError, ExportError
 from ct_pipeline.settings import Settings
-from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.stages.plan_properties import plan_properties
 from ct_pipeline.stages.plan_unsubscribes import plan_unsubscribes
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.storage import batches as stored
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.owed import make_members
@@ -44,7 +44,8 @@ def make_plan(settings: Settings, audience: str | None = None, *, includes_undon
     policy = Policy.from_settings(settings)
     project = project_of(settings)
     now = datetime.now(UTC)
-    question = _question(policy, project, audience, now, includes_undone=includes_undone)
+    rules = rules_version(settings)
+    question = _question(policy, project, audience, rules, now, includes_undone=includes_undone)
     with open_ledger(settings) as conn, open_ledger(settings) as reader:
         lock_planning(conn, project)
         summary = _begin(conn, settings, policy, question, now)
@@ -141,7 +142,7 @@ def _begin(
 
 
 def _question(
-    policy: Policy, project: str, audience: str | None, now: datetime, *, includes_undone: bool
+    policy: Policy, project: str, audience: str | None, rules: str, now: datetime, *, includes_undone: bool
 ) -> PlanQuestion:
     return PlanQuestion(
         project=project,
@@ -151,6 +152,6 @@ def _question(
         second_look_up_after=SECOND_LOOK_UP_AFTER,
         syntax_reasons=tuple(map(str, SYNTAX_REASONS)),
         fresh_since=now - policy.fresh_for,
-        rules_version=rules_version(),
+        rules_version=rules,
         includes_undone=includes_undone,
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from ct_pipeline.settings import Settings
-from ct_pipeline.stages.judge import rules_version
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.storage.changes import keep_receipts, open_changes
 from ct_pipeline.storage.grounds import LostGround, Standard, lost_grounds
 from ct_pipeline.storage.subscription_evidence import subscription_evidence
@@ -35,7 +35,7 @@ def standard_of(settings: Settings, now: datetime) -> Standard:
     unsubscribes = ExportAction.UNSUBSCRIBE in settings.export_actions
     return Standard(
         reasons=[str(reason) for reason in settings.unsubscribe_reasons or HARD_REASONS] if unsubscribes else [],
-        rules_version=rules_version(),
+        rules_version=rules_version(settings),
         fresh_since=now - timedelta(days=settings.fresh_for_days),
         domain_reasons=list(map(str, DOMAIN_REASONS)),
         syntax_reasons=list(map(str, SYNTAX_REASONS)),

@@ -14,11 +14,13 @@ from ct_pipeline.stages.domains import look_up_domains
 from ct_pipeline.stages.egresses import Egresses, load_egresses
 from ct_pipeline.stages.helo_names import refuse_unfit_helo_names
 from ct_pipeline.stages.lane_worker import LaneWorkers
+from ct_pipeline.stages.operator_list_files import load_operator_lists
 from ct_pipeline.stages.rare_collections import rare_collections
 from ct_pipeline.stages.swift_loop import SwiftLoop
 from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.due import ask_after_all, lanes_due
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.listed_addresses import ask_delisted
 from ct_pipeline.storage.site_memory import open_breakers
 from ct_pipeline.verification.lane_summary import LaneSummary
 
@@ -44,7 +46,8 @@ def verify_lanes_iter(
 
     A lane is idle when nothing of it is due, or only at sites that have turned us away and may not be tried yet.
     Domain facts that are missing or have expired are looked up first. With ``CT_PROBE_FORBIDDEN``, addresses that an
-    earlier run without it left out are asked after all. The asyncio loop runs in the calling thread while the caller
+    earlier run without it left out are asked after all; so are those that the operator's lists name no longer, while
+    those that they name are settled without being asked. The asyncio loop runs in the calling thread while the caller
     waits for the next summary; closing the generator, or an interrupt, ends all sessions politely and commits what is
     known.
 
@@ -53,12 +56,14 @@ def verify_lanes_iter(
         pull_id: ask only addresses of this pull.
 
     Raises:
-        SettingsError: the egresses do not fit, or the HELO name of one that is needed is not borne out by DNS.
+        SettingsError: the egresses or the operator's lists do not fit, or the HELO name of an egress that is needed is
+            not borne out by DNS.
         NameServersUnavailableError: DNS does not say whether it is.
         LedgerUnavailableError: the database cannot be reached, or went away.
     """
-    egresses = load_egresses(settings)
+    egresses, lists = load_egresses(settings), load_operator_lists(settings)
     with open_ledger(settings) as conn:
+        ask_delisted(conn, lambda address: lists.listing_of(address) is not None, datetime.now(UTC))
         if settings.probe_forbidden:
             ask_after_all(conn, datetime.now(UTC), pull_id)
         busy = lanes_due(conn, datetime.now(UTC), pull_id)
@@ -70,7 +75,7 @@ def verify_lanes_iter(
         return
     refuse_unfit_helo_names(settings, egresses, mine)
     look_up_domains(settings, pull_id=pull_id)
-    workers = LaneWorkers(settings, egresses, on_commit, pull_id)
+    workers = LaneWorkers(settings, egresses, on_commit, pull_id, lists)
     with rare_collections(), SwiftLoop() as loop:
         try:
             loop.run(workers.start(mine))

@@ -8,6 +8,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 
 from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.rules_history import note_changes
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import ProbeKind, Stage
 from ct_pipeline.vocabulary import MailService, Reason, Status
@@ -106,11 +107,17 @@ def unjudged_backlog(conn: psycopg.Connection) -> Backlog:
     return Backlog(*row) if row else Backlog(0, None)
 
 
-def keep_verdicts(conn: psycopg.Connection, verdicts: Sequence[Verdict], evidence: Sequence[EvidenceRow]) -> int:
+def keep_verdicts(
+    conn: psycopg.Connection,
+    verdicts: Sequence[Verdict],
+    evidence: Sequence[EvidenceRow],
+    rejudgement_id: int | None = None,
+) -> int:
     """Keep verdicts and take their addresses off the list of unjudged ones; how many verdicts were kept.
 
     ``evidence`` are the rows that the verdicts were judged from. An address with evidence that came since stays on the
-    list. A verdict from evidence that another judge has dealt with meanwhile is dropped.
+    list. A verdict from evidence that another judge has dealt with meanwhile is dropped. With ``rejudgement_id``, what
+    the rules alone have changed is counted there.
     """
     revisions = {row.address_id: row.revision for row in evidence}
     latest = {verdict.address_id: verdict for verdict in verdicts}
@@ -119,6 +126,8 @@ def keep_verdicts(conn: psycopg.Connection, verdicts: Sequence[Verdict], evidenc
         copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, (_row(v, revisions.get(v.address_id)) for v in latest.values()))
         analyze(conn, "new_verdicts")
         conn.execute(_LOCK_UNJUDGED)
+        if rejudgement_id is not None:
+            note_changes(conn, rejudgement_id)
         kept_count = conn.execute(_MERGE).rowcount
         conn.execute(_CLEAR)
         drop_stages(conn, ["new_verdicts"])

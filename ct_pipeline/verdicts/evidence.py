@@ -19,7 +19,7 @@ class Reading:
 
 
 class Settled(NamedTuple):
-    """The last reply that settled whether the mailbox exists, read with today's rules: an acceptance or clear refusal."""
+    """The last reply that settled whether the mailbox exists: it was accepted, or clearly refused."""
 
     reading: Reading
     smtp_code: int

@@ -51,6 +51,7 @@ class LaneSummary:
     lane: str
     asked_count: int = 0  # addresses of the list that got an answer, be it temporary
     not_asked_count: int = 0  # addresses where asking is forbidden, or tells nothing: see LanePlan.not_asked
+    listed_count: int = 0  # addresses that the operator's allow or block list decides on: not asked either
     session_count: int = 0
     due_count: int = 0  # still due in this lane, now or later
     catch_all_domain_count: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Probing, Provider, Providers, RandomProbe
 from ct_pipeline.settings import Settings
@@ -41,10 +42,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name."""
+    """What to ask, by site. ``not_asked``: a provider's row says so, or the domain is known to accept every name.
+    ``listed``: the operator's lists decide.
+    """
 
     sites: list[SitePlan]
     not_asked: list[DueAddress]
+    listed: list[DueAddress] = field(default_factory=list)
 
 
 def plan_lane(
@@ -54,11 +58,16 @@ def plan_lane(
     catch_all: Mapping[str, CatchAllFact],
     providers: Providers,
     limits: Limits,
+    lists: OperatorLists = NO_LISTS,
 ) -> LanePlan:
     """Group ``due`` by site and by the mail hosts they share. Addresses of domains without facts are left out."""
     by_domain: dict[str, list[DueAddress]] = defaultdict(list)
+    listed: list[DueAddress] = []
     for address in due:
-        by_domain[address.domain].append(address)
+        if lists.listing_of(address.address) is None:
+            by_domain[address.domain].append(address)
+        else:
+            listed.append(address)
     groups: dict[str, dict[_HostNames, _Gathering]] = defaultdict(lambda: defaultdict(_Gathering))
     site_provider: dict[str, str] = {}
     not_asked: list[DueAddress] = []
@@ -78,7 +87,7 @@ def plan_lane(
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
-    return LanePlan(sites, not_asked)
+    return LanePlan(sites, not_asked, listed)
 
 
 def is_asked(provider: Provider | None, probe_forbidden: bool) -> bool:

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where
 import psycopg
 
 from ct_pipeline.settings import Settings, load_settings
-from ct_pipeline.stages.judge import rules_version
 from ct_pipeline.stages.plan import make_plan
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.storage.embedded_postgres import start_embedded, stop_embedded
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.migrations import upgrade
@@ -78,7 +78,7 @@ def fill(conn: psycopg.Connection, profile_count: int) -> None:
     parameters = {
         "count": profile_count,
         "domains": max(1, profile_count // PROFILES_PER_DOMAIN),
-        "rules": rules_version(),
+        "rules": rules_version(load_settings()),
         "project": PROJECT,
     }
     for statement in STATEMENTS:

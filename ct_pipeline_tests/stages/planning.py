@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from ct_pipeline.settings import Settings, load_settings
-from ct_pipeline.stages.judge import rules_version
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.storage.batches import add_batch
 from ct_pipeline.storage.changes import finish_batch, intend, keep_receipts, open_changes, processed_changes, take_batch
 from ct_pipeline.to_clevertap.changes import Change, Receipt
@@ -130,7 +130,7 @@ class World:
             """,
             (
                 address_id, status, reason, safe, bounce_type, provider, verified_at or self.now - DAY,
-                rules or rules_version(), self.now,
+                rules or rules_version(self.settings), self.now,
             ),
         )  # fmt: skip
 

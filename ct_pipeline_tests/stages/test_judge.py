@@ -1,12 +1,16 @@
-"""Judging from the ledger: whose word a recorded reply is."""
+"""Judging from the ledger: whose word a recorded reply is, which of two counts, and what other rules change."""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ct_pipeline.settings import Settings
-from ct_pipeline.stages.judge import judge_addresses
+from ct_pipeline.stages.judge import judge_addresses, judge_unjudged
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.observations import Observations, merge_observations
+from ct_pipeline.storage.rules_history import VerdictChange, begin_rejudgement, last_rejudgement, note_rules
 from ct_pipeline.storage.verdicts import evidence_of
+from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import ProbeKind
 from ct_pipeline.vocabulary import Reason, Status
 from ct_pipeline_tests.storage.records import NOON, answered, catch_all, look_up, probe, session, take
@@ -41,3 +45,95 @@ def test_a_reply_that_ended_a_session_says_nothing_of_one_mailbox(settings_for_t
 def test_a_block_stays_a_block(settings_for_tests: Settings) -> None:
     text = "Service unavailable; Client host blocked using zen.spamhaus.org"
     assert judged(settings_for_tests, ProbeKind.SESSION, text) == (Status.UNKNOWN, Reason.PROBER_BLOCKED)
+
+
+# -- the last definitive reply ---
+
+
+def settled_and(settings: Settings, later: str, days: float = 1) -> Verdict:
+    """An address whose host accepted it, and ``days`` later answered ``later``; judged now."""
+    first_at = datetime.now(UTC) - timedelta(days=days + 1)
+    with open_ledger(settings) as conn:
+        take(conn, ADDRESS)
+        look_up(conn, "acme.test")
+        (row,) = evidence_of(conn, [ADDRESS])
+        code, _, text = later.partition(" ")
+        accepted = probe(1, row.address_id, "acme.test")._replace(asked_at=first_at)
+        said = probe(2, row.address_id, "acme.test", int(code), text)
+        said = said._replace(asked_at=first_at + timedelta(days=days))
+        fact = catch_all("acme.test", is_catch_all=False)
+        turns = [answered(row.address_id, 2)]
+        merge_observations(conn, Observations([session()], [accepted, said], turns, [fact]), NOON)
+        conn.execute("update ledger.due set definitive_probe_id = 1")
+    (verdict,) = judge_addresses(settings, [ADDRESS])
+    return verdict
+
+
+@pytest.mark.parametrize(
+    "later", ["450 4.2.0 Greylisted, try again", "550 5.7.1 Client host blocked using zen.spamhaus.org"]
+)
+def test_a_later_reply_that_settles_nothing_leaves_the_verdict(settings_for_tests: Settings, later: str) -> None:
+    verdict = settled_and(settings_for_tests, later)
+    assert (verdict.status, verdict.smtp_code, verdict.elapsed_ms) == (Status.VALID, 250, 12)
+    assert verdict.verified_at is not None
+    assert verdict.verified_at < datetime.now(UTC) - timedelta(days=1)
+
+
+def test_an_acceptance_grown_old_no_longer_outweighs_it(settings_for_tests: Settings) -> None:
+    assert settled_and(settings_for_tests, "450 4.2.0 Greylisted, try again", days=40).reason is Reason.GREYLISTED
+
+
+def test_a_later_refusal_wins(settings_for_tests: Settings) -> None:
+    assert settled_and(settings_for_tests, "550 5.1.1 User unknown").status is Status.INVALID
+
+
+# -- other rules ---
+
+
+def test_other_rules_judge_anew_and_report_what_changed(settings_for_tests: Settings) -> None:
+    with open_ledger(settings_for_tests) as conn:
+        take(conn, "info@acme.test", "anna@acme.test")
+        look_up(conn, "acme.test")
+        rows = evidence_of(conn, ["info@acme.test", "anna@acme.test"])
+        said = [probe(n, row.address_id, "acme.test") for n, row in enumerate(rows, 1)]
+        turns = [answered(row.address_id, n) for n, row in enumerate(rows, 1)]
+        facts = [catch_all("acme.test", is_catch_all=False)]
+        merge_observations(conn, Observations([session()], said, turns, facts), NOON)
+    first = judge_unjudged(settings_for_tests)
+    assert (first.judged_count, first.rejudgement) == (2, None)
+    assert judge_unjudged(settings_for_tests).judged_count == 0
+
+    second = judge_unjudged(settings_for_tests.model_copy(update={"role_is_safe": True}))
+    assert second.rules_version != first.rules_version
+    found = second.rejudgement
+    assert found is not None
+    assert (found.judged_count, found.changed_count) == (2, 1)
+    assert found.changes == [
+        VerdictChange("valid", "accepted", "risky", "valid", "accepted", "yes", 1, ("info@acme.test",))
+    ]
+    assert found.changed_parts == {"CT_ROLE_IS_SAFE": ("false", "true")}
+    assert found.ended_at is not None
+
+
+def test_new_evidence_is_no_change_of_rules(settings_for_tests: Settings) -> None:
+    judged(settings_for_tests, ProbeKind.MAILBOX, "User unknown")
+    with open_ledger(settings_for_tests) as conn:
+        (row,) = evidence_of(conn, [ADDRESS])
+        said = probe(2, row.address_id, "acme.test")
+        merge_observations(conn, Observations([session()], [said], [answered(row.address_id, 2)]), NOON)
+    summary = judge_unjudged(settings_for_tests.model_copy(update={"role_is_safe": True}))
+    assert (summary.judged_count, summary.rejudgement) == (1, None)
+
+
+def test_a_rejudging_that_was_stopped_goes_on_in_the_same_report(settings_for_tests: Settings) -> None:
+    now = datetime.now(UTC)
+    with open_ledger(settings_for_tests) as conn:
+        note_rules(conn, "old", {"judge": "1"}, now)
+        note_rules(conn, "new", {"judge": "2"}, now + timedelta(seconds=1))
+        first = begin_rejudgement(conn, "new", now)
+        assert begin_rejudgement(conn, "new", now) == first
+        assert begin_rejudgement(conn, "old", now) != first
+        latest = last_rejudgement(conn)
+    assert latest is not None
+    assert latest.changed_parts == {"judge": ("2", "1")}
+    assert (latest.ended_at, latest.changes) == (None, [])

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from ct_pipeline.clevertap.records import PropertyValue
-from ct_pipeline.stages.judge import rules_version
+from ct_pipeline.settings import load_settings
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.vocabulary import BatchState, ChangeKind, Subscription, SubscriptionSource
 from ct_pipeline_tests.storage.records import DAY, NOON
 
@@ -66,7 +67,7 @@ def set_verdict(conn: psycopg.Connection, address_id: int, status: str, reason: 
         on conflict (address_id) do update
         set status = excluded.status, reason = excluded.reason, bounce_type = excluded.bounce_type
         """,
-        (address_id, status, reason, bounce_type, rules_version(), datetime.now(UTC), NOON),
+        (address_id, status, reason, bounce_type, rules_version(load_settings()), datetime.now(UTC), NOON),
     )
 
 

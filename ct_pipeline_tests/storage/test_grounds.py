@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from ct_pipeline.stages.judge import rules_version
+from ct_pipeline.settings import load_settings
+from ct_pipeline.stages.rules_in_force import rules_version
 from ct_pipeline.storage.changes import intend, keep_receipts, open_changes, take_batch
 from ct_pipeline.storage.grounds import Standard, lost_grounds
 from ct_pipeline.to_clevertap.changes import Receipt
@@ -20,7 +21,11 @@ from ct_pipeline_tests.storage.records import DAY, NOON
 
 ANN = "Ann@x.test"
 TODAY = Standard(
-    ["mailbox_not_found", "null_mx", "syntax_error"], rules_version(), NOON - 30 * DAY, ["null_mx"], ["syntax_error"]
+    ["mailbox_not_found", "null_mx", "syntax_error"],
+    rules_version(load_settings()),
+    NOON - 30 * DAY,
+    ["null_mx"],
+    ["syntax_error"],
 )
 
 

@@ -1,7 +1,5 @@
 """What a pull that was taken up before makes due again, and what of it is still to be asked."""
 
-from dataclasses import replace
-
 import psycopg
 
 from ct_pipeline.storage.addresses import renew

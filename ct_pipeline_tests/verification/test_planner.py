@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.providers import Providers, RandomProbe, load_providers, read_providers
 from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
@@ -23,21 +24,20 @@ mx_suffixes = [".{name}.test"]
 has_lane = false
 random_probe = "{random_probe}"
 probing = "{probing}"
-hides_answer = {hides_answer}
-date = "2026-11"
+accepts = "{accepts}"
 {limits}
 [provider.source]
-mx = "none"
-limits = "none"
-random_probe = "none"
-probing = "none"
-hides_answer = "none"
-free = "none"
+limits = "a test (2026-11)"
+pipelining = "a test (2026-11)"
+random_probe = "a test (2026-11)"
+probing = "a test (2026-11)"
+accepts = "a test (2026-11)"
+none = "2026-11"
 """
 
 
 def providers(name: str = "big", **columns: str) -> Providers:
-    row = {"random_probe": "same_session", "probing": "allowed", "hides_answer": "false", "limits": ""} | columns
+    row = {"random_probe": "same_session", "probing": "allowed", "accepts": "believed", "limits": ""} | columns
     return read_providers(ROW.format(name=name, **row))
 
 
@@ -67,8 +67,10 @@ def plan(known: Iterable[DomainFacts], rows: Providers | None = None, per_domain
         for n in range(per_domain)
     ]
     catch_all: dict[str, CatchAllFact] = options.pop("catch_all", {})
+    lists: OperatorLists = options.pop("lists", NO_LISTS)
     limits = Limits(**{"site": SMALL, "probe_forbidden": False} | options)
-    return plan_lane("small-00", due, {one.domain: one for one in known}, catch_all, rows or load_providers(), limits)
+    by_domain = {one.domain: one for one in known}
+    return plan_lane("small-00", due, by_domain, catch_all, rows or load_providers(), limits, lists)
 
 
 def only_site(lane_plan: LanePlan) -> SitePlan:
@@ -142,8 +144,9 @@ def test_a_site_without_a_row_has_the_settings_limits_and_one_with_a_row_its_own
         ({"probing": "forbidden"}, {}, False),
         ({"probing": "forbidden"}, {"probe_forbidden": True}, True),
         ({"probing": "discouraged"}, {}, True),
-        ({"hides_answer": "true"}, {}, False),
-        ({"hides_answer": "true"}, {"probe_forbidden": True}, False),
+        ({"accepts": "in_doubt"}, {}, True),
+        ({"accepts": "hidden", "random_probe": "never"}, {}, False),
+        ({"accepts": "hidden", "random_probe": "never"}, {"probe_forbidden": True}, False),
     ],
 )
 def test_who_is_not_asked_at_all(columns, options, is_asked):
@@ -182,3 +185,13 @@ def test_where_it_is_known_that_names_matter_no_made_up_one_is_needed():
 def test_addresses_of_domains_without_facts_are_left_out():
     due = [DueAddress(1, "ann@nowhere.test", "nowhere.test", 0)]
     assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS) == LanePlan([], [])
+
+
+def test_what_the_operators_lists_name_is_not_asked():
+    mx = (1, "mx.host.test", "192.0.2.1")
+    lists = OperatorLists(allow=frozenset({"user0@a.test"}), block=frozenset({"b.test"}))
+    planned = plan([facts("a.test", mx), facts("b.test", mx)], per_domain=2, lists=lists)
+    assert [one.address for one in planned.listed] == ["user0@a.test", "user0@b.test", "user1@b.test"]
+    (group,) = only_site(planned).groups
+    assert [(questions.domain, questions.open_count) for questions in group.domains] == [("a.test", 1)]
+    assert planned.not_asked == []

@@ -4,9 +4,10 @@ import dagster as dg
 
 from ct_pipeline.orchestration.assets.verification import CATCH_ALL_FACTS, MAILBOX_PROBES
 from ct_pipeline.orchestration.groups import VERDICTS
-from ct_pipeline.orchestration.metadata import count_table
+from ct_pipeline.orchestration.metadata import Facts, count_table, table
 from ct_pipeline.orchestration.resources import Deployment, Ledger
 from ct_pipeline.stages.judge import judge_unjudged
+from ct_pipeline.storage.rules_history import Rejudgement
 from ct_pipeline.storage.verdicts import verdict_counts
 
 
@@ -28,5 +29,23 @@ def email_verdicts(deployment: Deployment, ledger: Ledger) -> dg.MaterializeResu
             "statuses_judged_now": count_table("status", summary.statuses),
             "reasons_judged_now": count_table("reason", summary.reasons),
             "rules_version": summary.rules_version,
+            **(_rejudged(summary.rejudgement) if summary.rejudgement else {}),
         }
     )
+
+
+def _rejudged(rejudgement: Rejudgement) -> Facts:
+    """What the new rules changed; `ct-pipeline rules` shows the same with sample addresses, which stay out of here."""
+    changes = [
+        (
+            f"{change.old_status} · {change.old_reason} · {change.old_safe_to_send}",
+            f"{change.status} · {change.reason} · {change.safe_to_send}",
+            change.address_count,
+        )
+        for change in rejudgement.changes
+    ]
+    return {
+        "rejudged_count": rejudgement.judged_count,
+        "changed_by_rules_count": rejudgement.changed_count,
+        "changed_by_rules": table({"before": "string", "now": "string", "count": "int"}, changes),
+    }

@@ -69,6 +69,7 @@ def _probes_metadata(lane: LaneSummary) -> Facts:
     return {
         "asked_count": lane.asked_count,
         "not_asked_count": lane.not_asked_count,
+        "listed_count": lane.listed_count,
         "due_count": lane.due_count,
         "session_count": lane.session_count,
         "seconds": round(lane.seconds, 1),

@@ -1,0 +1,333 @@
+"""The situations that a verifier meets: each a domain of its own, hosts that behave so, and the right verdicts.
+
+The hosts are scripted and listen on loopback.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from ct_pipeline.sandbox.dns_server import DnsServer
+from ct_pipeline.sandbox.in_thread import run_in_thread
+from ct_pipeline.sandbox.internet import DNS_ADDRESS, NETWORK
+from ct_pipeline.sandbox.zones import SERVFAIL, SILENT
+from ct_pipeline.vocabulary import Reason, Status
+from ct_pipeline_tests.verification.scripted_host import HANG_UP, Script, ScriptedHost, listening, polite
+
+HOST_ADDRESSES = [f"127.77.20.{n}" for n in range(1, 250)]
+NOBODY_LISTENS = "127.77.20.250"
+
+OK = b"250 2.1.5 Ok\r\n"
+UNKNOWN_USER = b"550 5.1.1 User unknown\r\n"
+Outcome = tuple[Status, Reason]
+
+VALID: Outcome = (Status.VALID, Reason.ACCEPTED)
+NOT_FOUND: Outcome = (Status.INVALID, Reason.MAILBOX_NOT_FOUND)
+CATCH_ALL: Outcome = (Status.CATCH_ALL, Reason.CATCH_ALL)
+
+
+def invalid(reason: Reason) -> Outcome:
+    return Status.INVALID, reason
+
+
+def unknown(reason: Reason) -> Outcome:
+    return Status.UNKNOWN, reason
+
+
+@dataclass(frozen=True)
+class Situation:
+    """``should_be`` is the verdict on each address in the end; ``at_first`` that of the first visit, where it differs.
+
+    ``hosts`` are the mail hosts in order of preference, None for one that nobody listens at. ``dns`` replaces the
+    records of the domain; ``{0}`` in it is the address of the first host.
+    """
+
+    name: str
+    should_be: dict[str, Outcome]
+    hosts: tuple[Script | None, ...] = ()
+    mx_name: str = ""  # of the only host, where a provider is known by it
+    at_first: dict[str, Outcome] = field(default_factory=dict)
+    dns: tuple[str, ...] | None = None
+    domain: str = ""
+
+    @property
+    def mail_domain(self) -> str:
+        """As the list spells it."""
+        return self.domain or f"{self.name.replace(' ', '-')}.test"
+
+    @property
+    def dns_name(self) -> str:
+        return self.mail_domain.encode("idna").decode()
+
+    def address(self, local_part: str) -> str:
+        """As the ledger has it."""
+        return f"{local_part}@{self.dns_name}"
+
+
+# -- how hosts behave ---
+
+plain = polite(lambda address: OK if address.startswith(("live", "postmaster")) else UNKNOWN_USER)
+
+
+def says(reply: bytes, to: str = "", extensions: tuple[str, ...] = ()) -> Script:
+    """``reply`` to names that begin with ``to``; others are accepted if they are live, and unknown if not."""
+    return polite(
+        lambda address: reply if address.startswith(to) else OK if address.startswith("live") else UNKNOWN_USER,
+        ("ENHANCEDSTATUSCODES", *extensions),
+    )
+
+
+def greets_with(greeting: bytes) -> Script:
+    return lambda command: [greeting] if command == "connect" else [b"221 2.0.0 Bye\r\n"]
+
+
+def puts_off_once(reply: bytes) -> Script:
+    """Whoever comes again is let in."""
+    seen: set[str] = set()
+
+    def rcpt(address: str) -> bytes:
+        if address not in seen:
+            seen.add(address)
+            return reply
+        return OK if address.startswith("live") else UNKNOWN_USER
+
+    return polite(rcpt)
+
+
+def takes_one_recipient_a_message() -> Script:
+    named = 0
+
+    def answer(command: str) -> list[bytes]:
+        nonlocal named
+        if command.startswith("RCPT"):
+            named += 1
+            if named > 1:
+                return [b"452 4.5.3 Too many recipients\r\n"]
+        elif command[:4] in ("MAIL", "RSET", "EHLO", "conn"):
+            named = 0
+        return plain(command)
+
+    return answer
+
+
+def hangs_up_after_a_refusal(command: str) -> list[bytes]:
+    replies = plain(command)
+    return [*replies, HANG_UP] if replies == [UNKNOWN_USER] else replies
+
+
+def knows_no_ehlo(command: str) -> list[bytes]:
+    if command.startswith("EHLO"):
+        return [b"502 5.5.1 Command not implemented\r\n"]
+    return [b"250 host.test\r\n"] if command.startswith("HELO") else plain(command)
+
+
+def refuses_mail_from(reply: bytes) -> Script:
+    return lambda command: [reply] if command.startswith("MAIL") else plain(command)
+
+
+def never_answers_rcpt(command: str) -> list[bytes]:
+    return [] if command.startswith("RCPT") else plain(command)
+
+
+def hangs_up_at_rcpt(command: str) -> list[bytes]:
+    return [HANG_UP] if command.startswith("RCPT") else plain(command)
+
+
+SITUATIONS = [
+    # those in which open-source verifiers were compared; none of them got all right
+    Situation("550 5.1.1 user unknown", {"live": VALID, "dead": NOT_FOUND}, (plain,)),
+    Situation("catch-all domain", {"one": CATCH_ALL, "two": CATCH_ALL}, (says(OK),)),
+    Situation("bare 550 for a dead user", {"live": VALID, "dead": NOT_FOUND}, (says(b"550 Nope\r\n", "dead"),)),
+    Situation(
+        "client host blocked at rcpt",
+        {"live": unknown(Reason.PROBER_BLOCKED)},
+        (says(b"550 5.7.1 Service unavailable; client [127.0.0.1] blocked using zen.spamhaus.org\r\n"),),
+    ),
+    Situation(
+        "access denied at rcpt",
+        {"live": unknown(Reason.PROBER_BLOCKED)},
+        (says(b"554 5.7.1 <prober.test[127.0.0.1]>: Client host rejected: Access denied\r\n"),),
+    ),
+    Situation("554 banner", {"live": unknown(Reason.PROBER_BLOCKED)}, (greets_with(b"554 No SMTP service here\r\n"),)),
+    Situation(
+        "421 banner",
+        {"live": unknown(Reason.SERVER_TROUBLE)},
+        (greets_with(b"421 4.3.2 Service not available, closing transmission channel\r\n"),),
+    ),
+    Situation(
+        "greylist 450 then ok",
+        {"live": VALID, "dead": NOT_FOUND},
+        (puts_off_once(b"450 4.2.0 Recipient address rejected: Greylisted\r\n"),),
+        at_first={"live": unknown(Reason.GREYLISTED), "dead": unknown(Reason.GREYLISTED)},
+    ),
+    Situation("451 always", {"live": unknown(Reason.SERVER_TROUBLE)}, (says(b"451 4.3.0 Try again later\r\n"),)),
+    Situation(
+        "over quota 452",
+        {"live": VALID, "full": unknown(Reason.MAILBOX_FULL)},
+        (says(b"452 4.2.2 The recipient's mailbox is over quota\r\n", "full"),),
+    ),
+    Situation(
+        "over quota 552",
+        {"live": VALID, "full": invalid(Reason.MAILBOX_FULL)},
+        (says(b"552 5.2.2 Mailbox full\r\n", "full"),),
+    ),
+    Situation(
+        "disabled account",
+        {"live": VALID, "gone": invalid(Reason.MAILBOX_DISABLED)},
+        (says(b"550 5.2.1 The account has been disabled\r\n", "gone"),),
+    ),
+    Situation(
+        "450 4.7.25 no ptr",
+        {"live": unknown(Reason.PROBER_BLOCKED)},
+        (says(b"450 4.7.25 Client host rejected: cannot find your reverse hostname, [127.0.0.1]\r\n"),),
+    ),
+    Situation(
+        "530 starttls first",
+        {"live": unknown(Reason.TLS_OR_LOGIN_REQUIRED)},
+        (refuses_mail_from(b"530 5.7.0 Must issue a STARTTLS command first\r\n"),),
+    ),
+    Situation(
+        "one recipient a transaction",
+        {"live1": VALID, "live2": VALID, "live3": VALID, "dead": NOT_FOUND},
+        (takes_one_recipient_a_message(),),
+    ),
+    Situation(
+        "hangs up after a refusal",
+        {"dead1": NOT_FOUND, "dead2": NOT_FOUND, "live1": VALID, "live2": VALID},
+        (hangs_up_after_a_refusal,),
+    ),
+    Situation(
+        "252 cannot verify",
+        {"live": unknown(Reason.CANNOT_VERIFY)},
+        (says(b"252 2.0.0 Cannot VRFY user, but will accept message\r\n"),),
+    ),
+    Situation("null mx", {"live": invalid(Reason.NULL_MX)}, dns=("MX 0 .",)),
+    Situation("a record only", {"live": VALID, "dead": NOT_FOUND}, (plain,), dns=("A {0}",)),
+    Situation("servfail", {"live": unknown(Reason.DNS_SERVER_FAILURE)}, dns=(SERVFAIL,)),
+    Situation("first mx unreachable", {"live": VALID, "dead": NOT_FOUND}, (None, plain)),
+    Situation("idn domain", {"live": VALID, "dead": NOT_FOUND}, (plain,), domain="bücher.test"),
+    Situation("smtputf8 local part", {"livé": VALID, "tøt": NOT_FOUND}, (says(OK, "liv", extensions=("SMTPUTF8",)),)),
+    Situation("role address refused", {"info": NOT_FOUND, "live": VALID}, (plain,)),
+    # those that break other things
+    Situation("nxdomain", {"live": invalid(Reason.DOMAIN_NOT_FOUND)}, dns=()),
+    Situation("no mail service", {"live": invalid(Reason.NO_MAIL_SERVICE)}, dns=('TXT "nothing here"',)),
+    Situation("dns never answers", {"live": unknown(Reason.DNS_TIMEOUT)}, dns=(SILENT,)),
+    Situation("no host listens", {"live": unknown(Reason.CONNECTION_REFUSED)}, (None,)),
+    Situation("rcpt never answered", {"live": unknown(Reason.COMMAND_TIMEOUT)}, (never_answers_rcpt,)),
+    Situation("hangs up at rcpt", {"live": unknown(Reason.CONNECTION_LOST)}, (hangs_up_at_rcpt,)),
+    Situation("smtputf8 not offered", {"live": VALID, "livé": unknown(Reason.SMTPUTF8_REQUIRED)}, (plain,)),
+    Situation("helo only", {"live": VALID, "dead": NOT_FOUND}, (knows_no_ehlo,)),
+    Situation(
+        "sender verify failed",
+        {"live": unknown(Reason.SENDER_REFUSED)},
+        (says(b"550-Verification failed for <probe@prober.test>\r\n550-User unknown\r\n550 Sender verify failed\r\n"),),
+    ),
+    Situation(
+        "too many unknown recipients",
+        {"live": unknown(Reason.PROBER_BLOCKED), "dead": unknown(Reason.PROBER_BLOCKED)},
+        (says(b"550 5.7.1 Too many unknown recipients from your address, blocked for now\r\n"),),
+    ),
+    Situation(
+        "unknown user for now",
+        {"live": VALID, "later": unknown(Reason.UNCLEAR_REPLY)},
+        (says(b"450 4.1.1 <later>: Recipient address rejected: User unknown in local recipient table\r\n", "later"),),
+    ),
+    Situation(
+        "vague refusal of everybody",
+        {name: unknown(Reason.UNCLEAR_REPLY) for name in ("ann", "bob", "live")},
+        (says(b"550 Nope\r\n"),),
+    ),
+    Situation(
+        "relay denied to everybody",
+        {"ann": unknown(Reason.RELAY_DENIED), "live": unknown(Reason.RELAY_DENIED)},
+        (says(b"550 5.7.1 Relaying denied\r\n"),),
+    ),
+    Situation(
+        "made-up name refused for now",
+        {"live": unknown(Reason.CANNOT_VERIFY)},
+        (polite(lambda address: OK if address.startswith("live") else b"451 4.3.0 Try again later\r\n"),),
+    ),
+    Situation(
+        "provider that accepts everything and bounces later",
+        {"live": unknown(Reason.PROVIDER_HIDES_ANSWER), "dead": unknown(Reason.PROVIDER_HIDES_ANSWER)},
+        (says(OK),),
+        mx_name="mta5.am0.yahoodns.net",
+        domain="yahoo.com",
+    ),
+]
+
+
+# -- the world ---
+
+
+@dataclass
+class SituationsWorld:
+    """All of ``situations`` at once; ``hosts`` has the mail hosts of each by its name."""
+
+    situations: list[Situation]
+    environment: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, list[ScriptedHost]] = field(default_factory=dict)
+
+    def commands(self, name: str) -> list[str]:
+        """What the hosts of one situation have heard."""
+        return [command for host in self.hosts.get(name, ()) for command in host.commands]
+
+    def addresses(self) -> list[str]:
+        """As the ledger has them."""
+        return [situation.address(local) for situation in self.situations for local in situation.should_be]
+
+    def contacts(self) -> str:
+        """A contact file, with all addresses as their owners spell them."""
+        rows = [f"{local}@{one.mail_domain}" for one in self.situations for local in one.should_be]
+        return "".join(f"{row}\n" for row in ("email", *rows))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve all that has a name here."""
+        async with AsyncExitStack() as servers:
+            port, free_addresses = 0, iter(HOST_ADDRESSES)
+            zone: dict[str, list[str]] = {}
+            for situation in self.situations:
+                name = situation.dns_name
+                addresses, records = [], []
+                for place, script in enumerate(situation.hosts, start=1):
+                    address = NOBODY_LISTENS if script is None else next(free_addresses)
+                    addresses.append(address)
+                    mx_name = situation.mx_name or f"mx{place}.{name}"
+                    records.append(f"MX {place} {mx_name}.")
+                    zone[mx_name] = [f"A {address}"]
+                    if script is not None:
+                        host = await servers.enter_async_context(listening(script, address, port))
+                        port = host.port
+                        self.hosts.setdefault(situation.name, []).append(host)
+                if situation.dns is not None:
+                    records = [record.format(*addresses) for record in situation.dns]
+                if records:
+                    zone[name] = records
+            dns = DnsServer(zone, DNS_ADDRESS, 0)
+            await dns.start()
+            servers.push_async_callback(dns.stop)
+            self.environment = environment(f"{DNS_ADDRESS}:{dns.port}", port)
+            yield
+
+
+@contextmanager
+def situations_world(situations: list[Situation] = SITUATIONS) -> Iterator[SituationsWorld]:
+    world = SituationsWorld(situations)
+    with run_in_thread(world.running(), "situations"):
+        yield world
+
+
+def environment(nameserver: str, port: int) -> dict[str, str]:
+    return {
+        "nameservers": nameserver,
+        "dns_timeout_seconds": "0.5",
+        "smtp_port": str(port),
+        "allowed_networks": NETWORK,
+        "helo_name": "prober.test",
+        "helo_unchecked": "true",
+        "mail_from": "probe@prober.test",
+        "connect_timeout_seconds": "2",
+        "greeting_timeout_seconds": "2",
+        "reply_timeout_seconds": "1",
+    }

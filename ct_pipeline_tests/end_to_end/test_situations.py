@@ -1,0 +1,79 @@
+"""Every situation in one ledger, the real way from contact file to verdict; then one assertion each.
+
+Everybody is asked twice, as if all were due again: greylisting needs it, and nothing else may change by it.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from ct_pipeline.domains.lanes import lane_keys
+from ct_pipeline.domains.providers import load_providers
+from ct_pipeline.settings import Settings, load_settings
+from ct_pipeline.stages.judge import judge_unjudged
+from ct_pipeline.stages.verify import verify_lanes
+from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.verdicts import verdict_words
+from ct_pipeline_tests.end_to_end.pipeline import take_in
+from ct_pipeline_tests.end_to_end.situations import SITUATIONS, Outcome, Situation, SituationsWorld, situations_world
+
+EVERYBODY_IS_DUE = """
+update ledger.due set next_attempt_at = now() where domain_id in (select domain_id from ledger.domains where lane <> '')
+"""
+EVERY_SITE_MAY_BE_TRIED = "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
+
+
+@dataclass
+class Told:
+    """The verdicts after each visit, by address, and the commands that the hosts of each situation got."""
+
+    visits: list[dict[str, Outcome]] = field(default_factory=list)
+    commands: dict[str, list[str]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def told(settings_for_module: Settings, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    told = Told()
+    with situations_world() as world:
+        settings = settings_of(world, settings_for_module)
+        contacts = tmp_path_factory.mktemp("situations") / "contacts.csv"
+        contacts.write_text(world.contacts())
+        take_in(settings, contacts)
+        for _ in range(2):
+            told.visits.append(visit(settings, world))
+            make_due(settings)
+        told.commands = {situation.name: world.commands(situation.name) for situation in SITUATIONS}
+    return told
+
+
+def settings_of(world: SituationsWorld, own: Settings) -> Settings:
+    return load_settings(state_dir=own.state_dir, database_url=own.database_url, **world.environment)
+
+
+def visit(settings: Settings, world: SituationsWorld) -> dict[str, Outcome]:
+    verify_lanes(settings, lane_keys(load_providers()))
+    judge_unjudged(settings)
+    with open_ledger(settings) as conn:
+        return verdict_words(conn, world.addresses())
+
+
+def make_due(settings: Settings) -> None:
+    with open_ledger(settings) as conn:
+        conn.execute(EVERYBODY_IS_DUE)
+        conn.execute(EVERY_SITE_MAY_BE_TRIED)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "_"))
+def test_situation(situation: Situation, told: Told) -> None:
+    first, last = ({local: words[situation.address(local)] for local in situation.should_be} for words in told.visits)
+    assert first == situation.should_be | situation.at_first
+    assert last == situation.should_be
+
+
+def test_hosts_whose_answer_says_nothing_are_not_asked(told: Told) -> None:
+    assert told.commands["provider that accepts everything and bounces later"] == []
+
+
+def test_no_message_is_ever_begun(told: Told) -> None:
+    said = {command[:4].upper() for commands in told.commands.values() for command in commands}
+    assert said == {"EHLO", "HELO", "MAIL", "RCPT", "RSET", "NOOP", "QUIT"}
