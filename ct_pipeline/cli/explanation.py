@@ -36,6 +36,12 @@ ABOUT = {
     "temporary": "for now only",
     "unclear": "unclear about whom",
 }
+ACCEPTS = {
+    "believed": "a 250 is believed where a made-up name is refused",
+    "in_doubt": "a 250 is believed only where a made-up name is refused: some of its domains accept every name",
+    "hidden": "a 250 says nothing of a mailbox",
+}
+REFUSES = {"believed": "a 550 is believed", "in_doubt": "a 550 alone proves nothing: living mailboxes get it too"}
 
 Row = tuple[str, str]
 
@@ -87,6 +93,9 @@ def _rows(one: "Explanation") -> Iterator[Row]:
         yield from _what_dns_says(one.facts)
         yield from _who_runs_it(one.facts, one.provider)
     yield from _catch_all(one)
+    if one.listing is not None:
+        which = "allow list (CT_ALLOW_LIST)" if one.listing.is_allowed else "block list (CT_BLOCK_LIST)"
+        yield "listed", f"on the {which}, by the entry {one.listing.entry}"
     flags = [f"{name.removeprefix('is_')} ({source})" for name, source in one.flags.items()]
     if flags:
         yield "flags", ", ".join(flags)
@@ -140,10 +149,10 @@ def _who_runs_it(facts: "DomainFacts", provider: "Provider | None") -> Iterator[
     if provider is None:
         yield "provider", f"{clean_text(facts.provider)} (lane {facts.lane}), a small site without a row of its own"
         return
-    yield "provider", f"{provider.name} (lane {facts.lane}): {provider.title}, as of {provider.date}"
-    yield "", f"probing {provider.probing.value}; source: {provider.source['probing']}"
-    hides = "its answers say nothing of a mailbox" if provider.hides_answer else "its answers are believed"
-    yield "", f"{hides}; source: {provider.source['hides_answer']}"
+    yield "provider", f"{provider.name} (lane {facts.lane}): {provider.title}"
+    yield "", f"asking is {provider.probing.value}; source: {provider.source['probing']}"
+    yield "", f"{ACCEPTS[provider.accepts.value]}; source: {provider.source['accepts']}"
+    yield "", f"{REFUSES[provider.refuses.value]}; source: {provider.source['refuses']}"
 
 
 def _catch_all(one: "Explanation") -> Iterator[Row]:

@@ -29,6 +29,7 @@ def as_object(one: "Explanation") -> dict[str, Any]:
         "domain": _domain(one.facts) if one.facts else None,
         "provider": _provider(one.provider) if one.provider else None,
         "catch_all": _named(one.catch_all, "is_catch_all", "tells_apart", "probe_id", "found_at", "expires_at"),
+        "listing": _named(one.listing, "is_allowed", "covers", "entry"),
         "flags": dict(one.flags),
         "probes": [_probe(read) for read in one.probes],
         "domain_probes": [_probe(read) for read in one.domain_probes],
@@ -69,8 +70,8 @@ def _domain(facts: "DomainFacts") -> dict[str, Any]:
 
 
 def _provider(provider: "Provider") -> dict[str, Any]:
-    names = ("name", "title", "probing", "hides_answer", "random_probe", "date")
-    return {**_named(provider, *names), "source": dict(provider.source)}
+    names = ("name", "title", "probing", "accepts", "refuses", "random_probe")
+    return {**_named(provider, *names), "source": {claim: str(source) for claim, source in provider.source.items()}}
 
 
 def _breaker(note: "BreakerNote") -> dict[str, Any]:

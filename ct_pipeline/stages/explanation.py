@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ct_pipeline.addresses.normalize import NormalizedAddress
+from ct_pipeline.addresses.operator_lists import Listing
 from ct_pipeline.domains.facts import DomainFacts
 from ct_pipeline.domains.providers import Provider, load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.egresses import load_egresses
 from ct_pipeline.stages.fact_sources import flag_sources
 from ct_pipeline.stages.judge import judge_addresses
+from ct_pipeline.stages.operator_list_files import load_operator_lists
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.trail import (
@@ -77,6 +79,7 @@ class Explanation:
     facts: DomainFacts | None = None
     provider: Provider | None = None  # None: a small site, without a row of its own
     catch_all: CatchAllFact | None = None
+    listing: Listing | None = None  # the entry of the operator's lists that covers it
     flags: Mapping[str, str] = field(default_factory=dict)  # name of each flag that is set -> the list that says so
     probes: Sequence[ReadProbe] = ()  # the newest first
     domain_probes: Sequence[ReadProbe] = ()  # likewise: made-up names, postmaster, refused sessions
@@ -91,7 +94,7 @@ def explain(settings: Settings, normalized: Sequence[NormalizedAddress]) -> list
 
     Raises:
         LedgerUnavailableError: the database does not answer.
-        SettingsError: the egresses do not fit.
+        SettingsError: the egresses, or the operator's lists, do not fit.
     """
     records = _Records(settings, [one.address for one in normalized])
     return [records.explanation(one) for one in normalized]
@@ -106,6 +109,7 @@ class _Records:
         self._egresses = load_egresses(settings)
         self._ways = {row.egress.name: row.egress.way for row in self._egresses.rows}
         self._providers = load_providers()
+        self._lists = load_operator_lists(settings)
         rules = load_rules()
         self._reader = ReplyReader(rules)
         self._sources = {rule.name: rule.source for rule in rules.rules}
@@ -143,6 +147,7 @@ class _Records:
             facts=facts,
             provider=provider,
             catch_all=catch_all,
+            listing=self._lists.listing_of(one.address),
             flags=flag_sources(verdict, self._providers),
             probes=probes,
             domain_probes=[
@@ -178,10 +183,16 @@ class _Records:
         if reply_rule is None:
             return DecidingRule(verdict.rule, words)
         if reply_rule.startswith("providers.toml:"):
-            claim = reply_rule.rpartition(":")[2]
-            return DecidingRule(verdict.rule, words, reply_rule, None, provider.source.get(claim) if provider else None)
+            return DecidingRule(verdict.rule, words, reply_rule, None, _claim_source(provider, reply_rule))
         reading = next((probe.today for probe in probes if probe.is_deciding), None)
         return DecidingRule(verdict.rule, words, reply_rule, reading, self._sources.get(reply_rule))
+
+
+def _claim_source(provider: Provider | None, rule: str) -> str | None:
+    """The source of the claim that a rule such as ``providers.toml:yahoo:probing`` names."""
+    claim = rule.rpartition(":")[2]
+    source = provider.source.get("accepts" if claim == "hides_answer" else claim) if provider else None
+    return str(source) if source else None
 
 
 def _changed(judged: Judged | None, verdict: Verdict) -> Judged | None:

@@ -20,4 +20,7 @@ def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
 
 def _free_source(domain: str, providers: Providers) -> str:
     row = next((row for row in providers.rows if domain in row.free_domains), None)
-    return f"domains/providers.toml, {row.name}: {row.source['free']}" if row else "domains/providers.toml, [[free]]"
+    if row is not None:
+        return f"domains/providers.toml, {row.name}: {row.source['free']}"
+    listed = next((free for free in providers.free_lists if domain in free.domains), None)
+    return f"domains/providers.toml: {listed.source}" if listed else "domains/providers.toml of an earlier version"
