@@ -58,7 +58,7 @@ def check(
     if again and no_ask:
         raise typer.BadParameter("excludes --no-ask: one asks, the other does not", param_hint="--again")
     console = Console(highlight=False)
-    with told_plainly(), stopped_by_signals(lambda: console.print("Stopped.")):
+    with told_plainly(), stopped_by_signals(lambda: typer.echo("Stopped.", err=as_json)):
         settings = load_settings()
         with running_database(settings):
             explanations = _explanations(settings, addresses, again=again, no_ask=no_ask)

@@ -89,6 +89,11 @@ def _rows(one: "Explanation") -> Iterator[Row]:
     if one.verdict is None:
         return
     yield from _why(one)
+    if one.held_by:
+        yield (
+            "held by",
+            "; ".join(f"{held.audience}, {held.source_name} on {_when(held.pulled_at)}" for held in one.held_by),
+        )
     if one.facts is not None:
         yield from _what_dns_says(one.facts)
         yield from _who_runs_it(one.facts, one.provider)
@@ -248,6 +253,11 @@ def _folded(text: str) -> str:
 
 def _when(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _holding(audience: str, source_name: str, pulled_at: datetime) -> str:
+    source = f", {clean_text(source_name)}" if source_name not in ("", audience) else ""
+    return f"{clean_text(audience)}{source} ({_when(pulled_at)})"
 
 
 def _in_letters(address: str) -> str:

@@ -26,6 +26,7 @@ def as_object(one: "Explanation") -> dict[str, Any]:
         "verdict": _verdict(one.verdict) if one.verdict else None,
         "judged_before": _named(one.judged_before, "status", "reason", "rule", "rules_version", "judged_at"),
         "deciding": _deciding(one),
+        "held_by": [_named(held, "audience", "source_name", "pulled_at") for held in one.held_by],
         "domain": _domain(one.facts) if one.facts else None,
         "provider": _provider(one.provider) if one.provider else None,
         "catch_all": _named(one.catch_all, "is_catch_all", "tells_apart", "probe_id", "found_at", "expires_at"),

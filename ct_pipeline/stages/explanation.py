@@ -16,9 +16,11 @@ from ct_pipeline.stages.operator_list_files import load_operator_lists
 from ct_pipeline.storage.domain_facts import domain_facts
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.trail import (
+    Holding,
     Judged,
     RecordedProbe,
     breakers_of,
+    held_by,
     known_addresses,
     latest_catch_all_facts,
     probes_about,
@@ -35,6 +37,7 @@ from ct_pipeline.verification.reply_rules import load_rules
 from ct_pipeline.verification.site_memory import BreakerNote
 from ct_pipeline.vocabulary import Status
 
+HOLDINGS_SHOWN = 3  # the last lists and pulls that brought it
 PROBES_SHOWN = 10  # the last about an address
 DOMAIN_PROBES_SHOWN = 2  # the last of each kind
 
@@ -76,6 +79,7 @@ class Explanation:
     verdict: Verdict | None = None
     judged_before: Judged | None = None  # the stored verdict, where it has just come out differently
     deciding: DecidingRule | None = None
+    held_by: Sequence[Holding] = ()  # the newest first; empty: it is known from `check` alone
     facts: DomainFacts | None = None
     provider: Provider | None = None  # None: a small site, without a row of its own
     catch_all: CatchAllFact | None = None
@@ -120,7 +124,9 @@ class _Records:
         with open_ledger(settings) as conn:
             self._facts = domain_facts(conn, domains)
             self._catch_all = latest_catch_all_facts(conn, domains)
-            self._probes = probes_about(conn, [known.address_id for known in self._known.values()], PROBES_SHOWN)
+            address_ids = [known.address_id for known in self._known.values()]
+            self._holdings = held_by(conn, address_ids, HOLDINGS_SHOWN)
+            self._probes = probes_about(conn, address_ids, PROBES_SHOWN)
             self._domain_probes = probes_of_domains(conn, domains, DOMAIN_PROBES_SHOWN)
             self._breakers = breakers_of(conn, sorted({facts.site for facts in self._facts.values()}))
 
@@ -144,6 +150,7 @@ class _Records:
             verdict=verdict,
             judged_before=_changed(known.judged, verdict),
             deciding=self._deciding(verdict, provider, probes),
+            held_by=self._holdings.get(known.address_id, ()),
             facts=facts,
             provider=provider,
             catch_all=catch_all,

@@ -12,8 +12,8 @@ def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
     sources = {
         "is_disposable": f"the package disposable-email-domains {version('disposable-email-domains')}",
         "is_free": _free_source(domain, providers),
-        "is_role": "addresses/role_words.toml",
-        "is_gibberish": "addresses/gibberish.py",
+        "is_role": "role_words.toml",
+        "is_gibberish": "how likely its letters follow each other",
     }
     return {name: source for name, source in sources.items() if getattr(verdict, name)}
 
@@ -21,6 +21,6 @@ def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
 def _free_source(domain: str, providers: Providers) -> str:
     row = next((row for row in providers.rows if domain in row.free_domains), None)
     if row is not None:
-        return f"domains/providers.toml, {row.name}: {row.source['free']}"
+        return f"providers.toml, {row.name}: {row.source['free']}"
     listed = next((free for free in providers.free_lists if domain in free.domains), None)
-    return f"domains/providers.toml: {listed.source}" if listed else "domains/providers.toml of an earlier version"
+    return f"providers.toml: {listed.source}" if listed else "providers.toml of an earlier version"

@@ -47,6 +47,14 @@ class Judged(NamedTuple):
     judged_at: datetime
 
 
+class Holding(NamedTuple):
+    """A list or pull that an address came with."""
+
+    audience: str
+    source_name: str
+    pulled_at: datetime
+
+
 def known_addresses(conn: psycopg.Connection, addresses: Collection[str]) -> dict[str, Known]:
     """Those of the ``addresses`` (normalized) that the ledger has ever met."""
     rows = conn.execute(
@@ -62,6 +70,28 @@ def known_addresses(conn: psycopg.Connection, addresses: Collection[str]) -> dic
         (list(addresses),),
     ).fetchall()
     return {row[1]: Known(*row[:7], judged=_judged(*row[7:])) for row in rows}
+
+
+def held_by(conn: psycopg.Connection, address_ids: Collection[int], limit: int) -> dict[int, list[Holding]]:
+    """The last ``limit`` lists and pulls that brought each address, the newest first; questions of `check` left out."""
+    rows = conn.execute(
+        """
+        select chosen.address_id, name, source_name, pulled_at
+        from unnest(%(ids)s::bigint[]) as chosen (address_id)
+        cross join lateral (
+            select distinct pull_id, name, source_name, pulled_at
+            from ledger.holders join ledger.pulls using (pull_id) join ledger.audiences using (audience_id)
+            where holders.address_id = chosen.address_id and pulls.kind <> 'check'
+            order by pulled_at desc, pull_id desc limit %(limit)s
+        ) as held
+        order by pulled_at desc, pull_id desc
+        """,
+        {"ids": list(address_ids), "limit": limit},
+    ).fetchall()
+    found: dict[int, list[Holding]] = defaultdict(list)
+    for address_id, *rest in rows:
+        found[address_id].append(Holding(*rest))
+    return dict(found)
 
 
 def probes_about(conn: psycopg.Connection, address_ids: Collection[int], limit: int) -> dict[int, list[RecordedProbe]]:
@@ -80,6 +110,7 @@ def probes_about(conn: psycopg.Connection, address_ids: Collection[int], limit: 
             where due.address_id = chosen.address_id
         ) as p
         {_BESIDE_THEM}
+        {_NEWEST_FIRST}
         """,  # noqa: S608 - the words below
         {"ids": list(address_ids), "limit": limit},
     ).fetchall()
@@ -99,7 +130,9 @@ def probes_of_domains(conn: psycopg.Connection, domains: Collection[str], limit:
             where probes.domain_id = chosen.domain_id and address_id is null and probes.kind = one.kind
             order by asked_at desc limit %(limit)s
         ) as p
-        {_BESIDE_THEM.replace("where", "where chosen.domain = any(%(domains)s) and")}
+        {_BESIDE_THEM}
+        where chosen.domain = any(%(domains)s)
+        {_NEWEST_FIRST}
         """,  # noqa: S608 - the words below
         {
             "domains": list(domains),
@@ -192,9 +225,8 @@ select {key}, p.probe_id, p.session_id, p.kind, p.address_id, asked.domain, p.st
 _BESIDE_THEM: LiteralString = """
 join ledger.domains asked on asked.domain_id = p.domain_id
 left join ledger.sessions s on s.session_id = p.session_id
-where true
-order by p.asked_at desc, p.probe_id desc
 """
+_NEWEST_FIRST: LiteralString = "order by p.asked_at desc, p.probe_id desc"
 
 
 def _judged(status: str | None, reason: str, rule: str, rules_version: str, judged_at: datetime) -> Judged | None:

@@ -6,6 +6,7 @@ A verdict's ``rule`` is the judge's rule, and behind a stroke the rule by which 
 
 _UNNAMED = "a rule of another version decided; judged anew, it is explained here"
 
+_FORBIDDEN = "the provider forbids asking about addresses; CT_PROBE_FORBIDDEN=true asks all the same"
 _LENT = "/lent/"
 _SHARED = "; it was given to a whole session, so it is no word on one mailbox, whatever it says"
 
@@ -18,7 +19,7 @@ _WORDS = {
     "domain_takes_no_mail": "DNS says that the domain takes no mail, so no mail host had to be asked",
     "domain_not_looked_up": "DNS did not say how the domain takes mail, so no mail host could be asked",
     "not_asked_yet": "no reply about this address is on record, and its domain does not answer for it",
-    "not_to_be_asked": "the provider forbids asking, or its answers tell nothing of a mailbox: see its row",
+    "not_to_be_asked": "nothing that this provider's hosts would answer says anything of a mailbox",
     "mailbox_accepted": "its host accepts the address, and is known not to accept just any name of the domain",
     "acceptance_without_2xx": "the reply was read as acceptance, but its code does not bear that out",
     "catch_all_not_known": "its host accepts the address, but may accept any name: no made-up one was refused yet",
@@ -47,6 +48,8 @@ def rule_in_words(rule: str) -> str:
     >>> rule_in_words("mailbox_refused/user_unknown")
     'its host refuses the address for good (5xx), in words that speak of the mailbox'
     """
+    if rule.startswith("not_to_be_asked/") and rule.endswith(":probing"):
+        return _FORBIDDEN
     words = _WORDS.get(rule.partition("/")[0], _UNNAMED)
     return words + _SHARED if _LENT in rule else words
 

@@ -90,7 +90,7 @@ def test_a_provider_with_what_its_row_says_and_where_that_comes_from(shown: dict
     told = shown["ct-sandbox-0001@outlook.com"]
     assert row(told, "provider").startswith("outlook (lane outlook): Outlook.com, Hotmail, Live, MSN")
     assert any(text.startswith("asking is forbidden; source: ") for _, text in rows(told))
-    assert row(told, "flags").startswith("free (domains/providers.toml, outlook: ")
+    assert row(told, "flags").startswith("free (providers.toml, outlook: ")
 
 
 def test_a_breaker_with_the_words_of_the_site_and_what_to_do(shown: dict[str, str]) -> None:
@@ -118,6 +118,7 @@ def test_an_address_of_a_list_is_explained_without_asking_anyone(cli: CommandLin
 
     assert result.exit_code == 0
     assert "ann@shop.test  valid · accepted" in result.stdout
+    assert re.search(rf"held by      list\.csv \({TIME}\)", result.stdout)
     assert "ann shop  invalid · syntax_error" in result.stdout
     assert "syntax: the text is no email address, so nobody had to be asked" in result.stdout
     assert len(cli.asked()) == asked

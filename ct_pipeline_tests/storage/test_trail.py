@@ -11,8 +11,10 @@ from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import catch_all_facts
 from ct_pipeline.storage.site_memory import keep_site_memories
 from ct_pipeline.storage.trail import (
+    Holding,
     ask_again,
     breakers_of,
+    held_by,
     known_addresses,
     latest_catch_all_facts,
     probes_about,
@@ -84,6 +86,31 @@ def test_a_probe_whose_session_is_not_there_yet_is_told_without(conn: psycopg.Co
     observe(conn, [probe(1, id_of(conn), "acme.test")._replace(session_id=77)])
     (found,) = probes_about(conn, [id_of(conn)], limit=3)[id_of(conn)]
     assert found.session is None
+
+
+def test_the_indexes_lead_there(conn: psycopg.Connection) -> None:
+    """A ledger may hold 100 million probes: nobody reads them all for a question about one address."""
+    take(conn, ANNA)
+    observe(conn, [probe(1, id_of(conn), "acme.test"), probe(2, None, "acme.test")])
+    conn.execute("set enable_seqscan = off")
+    probes_about(conn, [id_of(conn)], limit=3)
+    probes_of_domains(conn, ["acme.test"], limit=3)
+    conn.execute("select pg_stat_force_next_flush()")
+    scans = conn.execute(
+        "select indexrelname from pg_stat_user_indexes where relname = 'probes' and idx_scan > 0"
+    ).fetchall()
+    assert {name for (name,) in scans} >= {"probes_address_id", "probes_of_domain"}
+
+
+def test_the_last_lists_that_brought_an_address_and_no_check(conn: psycopg.Connection) -> None:
+    for day in (1, 2, 3):
+        take(conn, ANNA, BORIS, ANNA, sha256=f"{day:04}", now=NOON + day * DAY)
+    anna, boris = id_of(conn), id_of(conn, BORIS)
+    conn.execute("update ledger.pulls set pulled_at = pulled_at + sha256::int * interval '1 day'")
+    conn.execute("update ledger.pulls set kind = 'check' where sha256 = '0003'")
+    found = held_by(conn, [anna, boris], limit=1)
+    assert found == {one: [Holding("newsletter", "list.csv", NOON + 2 * DAY)] for one in (anna, boris)}
+    assert len(held_by(conn, [anna], limit=5)[anna]) == 2
 
 
 def test_of_a_domain_the_last_questions_of_each_kind(conn: psycopg.Connection) -> None:

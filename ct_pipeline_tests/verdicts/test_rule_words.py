@@ -54,6 +54,12 @@ def test_no_two_rules_share_their_words() -> None:
     assert len({rule_in_words(rule) for rule in rules}) == len(rules)
 
 
+def test_a_provider_that_forbids_asking_is_told_from_one_that_hides_the_answer() -> None:
+    forbidden, hidden = (f"not_to_be_asked/providers.toml:yahoo:{claim}" for claim in ("probing", "accepts"))
+    assert "forbids asking" in rule_in_words(forbidden)
+    assert "forbids" not in rule_in_words(hidden)
+
+
 def test_a_rule_that_is_no_more_is_said_to_be_so() -> None:
     assert rule_in_words("some_rule_of_2025/user_unknown") == OF_ANOTHER_VERSION
 
