@@ -18,6 +18,7 @@ from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
 from ct_pipeline.cli.pull import pull
 from ct_pipeline.cli.push import EXAMPLES as PUSH_EXAMPLES
 from ct_pipeline.cli.push import push
+from ct_pipeline.cli.replies import replies
 from ct_pipeline.cli.rules import rules
 from ct_pipeline.cli.sandbox import EXAMPLES as SANDBOX_EXAMPLES
 from ct_pipeline.cli.sandbox import sandbox
@@ -68,3 +69,4 @@ app.command()(dev)
 app.command()(doctor)
 app.command(epilog=SANDBOX_EXAMPLES)(sandbox)
 app.add_typer(db, name="db")
+app.add_typer(replies, name="replies")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ct_pipeline.domains.providers import Provider, Providers, load_providers
+from ct_pipeline.domains.providers import Accepts, Provider, Providers, Refuses, load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.rules_in_force import rules_in_force
 from ct_pipeline.storage.ledger import open_ledger
@@ -97,6 +97,7 @@ class _Bench:
         return [judge(self._evidence(row), rules, now) for row in rows]
 
     def _evidence(self, row: EvidenceRow) -> Evidence:
+        provider = self._providers.named(row.provider)
         return Evidence(
             address_id=row.address_id,
             address=row.address,
@@ -112,9 +113,10 @@ class _Bench:
             mx_record=row.mx_record,
             is_disposable=row.is_disposable,
             is_free=row.is_free,
-            is_refusal_doubtful=False,
+            is_acceptance_doubtful=provider is not None and provider.accepts is Accepts.IN_DOUBT,
+            is_refusal_doubtful=provider is not None and provider.refuses is Refuses.IN_DOUBT,
             domain_looked_up_at=row.domain_looked_up_at,
-            reading=self._reading(row),
+            reading=self._reading(row, provider),
             smtp_code=row.smtp_code,
             smtp_enhanced=row.smtp_enhanced,
             smtp_text=row.smtp_text,
@@ -136,8 +138,7 @@ class _Bench:
         reading = self._reader.read(reply, row.provider)
         return Settled(reading, reply.code, reply.enhanced, text, row.settled_asked_at, row.settled_elapsed_ms or 0)
 
-    def _reading(self, row: EvidenceRow) -> Reading | None:
-        provider = self._providers.named(row.provider)
+    def _reading(self, row: EvidenceRow, provider: Provider | None) -> Reading | None:
         if provider is not None and provider.hides_answer:
             return _unasked(provider)
         if row.smtp_stage is None or row.smtp_code is None:

@@ -153,8 +153,8 @@ class LaneRun:
         )
         domains = list(dict.fromkeys(address.domain for address in due))
         facts = domain_facts(conn, domains)
-        catch_all = catch_all_facts(conn, domains, now)
-        plan = plan_lane(self._lane, due, facts, catch_all, tools.providers, tools.limits, tools.lists)
+        known = catch_all_facts(conn, domains, now)
+        plan = plan_lane(self._lane, due, facts, known, tools.providers, tools.limits, now, tools.lists)
         memories = site_memories(conn, self._around.egress.name, [site.site for site in plan.sites])
         by_site: dict[str, list[int]] = {}
         for address in due:
@@ -215,6 +215,8 @@ class LaneRun:
         summary.asked_count += run.reasons.total()
         summary.session_count += run.session_count
         summary.catch_all_domain_count += sum(d.is_catch_all is True for g in run.plan.groups for d in g.domains)
+        for domain in sorted(run.doubted_domains):
+            self._tell(f"{run.plan.site}: {domain} accepts names that it refused before")
         if run.stopped_because is None:
             return
         if run.stopped_because.reason is Reason.EGRESS_TROUBLE:
@@ -222,9 +224,13 @@ class LaneRun:
             why = f"egress {self._around.egress.name} cannot connect, see `ct-pipeline doctor`"
         else:
             why = f"{run.plan.site}: {run.stopped_because.reason}"
+        self._tell(why)
+
+    def _tell(self, why: str) -> None:
+        """Once a lane: a site has many batches."""
         if why not in self._told:
             self._told.add(why)
-            summary.stopped_because.append(why)
+            self._summary.stopped_because.append(why)
 
     # -- waiting and ending ---
 

@@ -34,6 +34,9 @@ class DueAgain(NamedTuple):
     last_at: datetime | None
 
 
+# A mailbox that did not exist a quarter of a year ago may well exist today.
+REFUSAL_REMEMBERED_FOR = timedelta(days=90)
+
 # That long an accepted address is not asked again while its domain is still to be settled.
 ACCEPTANCE_FRESH_FOR = timedelta(days=2)
 
@@ -69,14 +72,17 @@ def due_addresses(
     with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
         return cursor.execute(
             f"""
-            select address_id, address, domain, attempt_count,
-                   case when reason = %(accepted)s and asked_at > %(now)s - %(fresh_for)s
-                             and (answered_at is null or asked_at > answered_at) then probe_id end
-                       as accepted_probe_id
+            select chosen.address_id, address, domain, attempt_count,
+                   case when last.reason = %(accepted)s and last.asked_at > %(now)s - %(fresh_for)s
+                             and (answered_at is null or last.asked_at > answered_at) then last.probe_id end
+                       as accepted_probe_id,
+                   coalesce(settled.reason = %(refused)s and settled.code between 500 and 599
+                            and settled.asked_at > %(now)s - %(remembered_for)s, false) as was_refused
             from (
-                select due.address_id, site, domain, due.attempt_count, due.probe_id, due.answered_at
+                select due.address_id, site, domain, due.attempt_count, due.probe_id, due.definitive_probe_id,
+                       due.answered_at
                 from ledger.domains cross join lateral (
-                    select due.address_id, due.attempt_count, due.probe_id, due.answered_at
+                    select due.address_id, due.attempt_count, due.probe_id, due.definitive_probe_id, due.answered_at
                     from ledger.due
                     where due.domain_id = domains.domain_id and next_attempt_at <= %(now)s
                           and due.address_id <> all(%(in_flight)s)
@@ -94,8 +100,11 @@ def due_addresses(
                 order by lane, site, domain_id
                 limit %(limit)s
             ) as chosen
-            join ledger.addresses using (address_id) left join ledger.probes using (address_id, probe_id)
-            order by site, domain, address_id
+            join ledger.addresses using (address_id)
+            left join ledger.probes as last
+                on last.probe_id = chosen.probe_id and last.address_id = chosen.address_id
+            left join ledger.probes as settled on settled.probe_id = chosen.definitive_probe_id
+            order by site, domain, chosen.address_id
             """,  # noqa: S608 - one of the two conditions above
             {
                 "lane": lane,
@@ -106,6 +115,8 @@ def due_addresses(
                 "pull_id": pull_id,
                 "accepted": Reason.ACCEPTED,
                 "fresh_for": ACCEPTANCE_FRESH_FOR,
+                "refused": Reason.MAILBOX_NOT_FOUND,
+                "remembered_for": REFUSAL_REMEMBERED_FOR,
                 "after_site": after_site,
                 "only_site": only_site,
             },

@@ -70,11 +70,11 @@ _STAGES = {
         """,
     "new_turns": """
         address_id bigint, next_attempt_at timestamptz, attempt_count integer, probe_id bigint,
-        definitive_probe_id bigint
+        definitive_probe_id bigint, is_retracted boolean
         """,
     "new_facts": """
         domain text collate "C", is_catch_all boolean, tells_apart boolean, probe_id bigint, found_at timestamptz,
-        expires_at timestamptz
+        expires_at timestamptz, doubted_at timestamptz
         """,
     "changed_domains": "domain_id integer",
 }
@@ -90,21 +90,27 @@ def _stage(conn: psycopg.Connection, observed: Observations) -> None:
     _copy(
         conn,
         "new_facts",
-        ((f.domain, f.is_catch_all, f.tells_apart, f.probe_id, f.found_at, f.expires_at) for f in facts.values()),
+        (
+            (f.domain, f.is_catch_all, f.tells_apart, f.probe_id, f.found_at, f.expires_at, f.doubted_at)
+            for f in facts.values()
+        ),
     )
 
 
 def _last_turns(turns: Iterable[Turn]) -> Iterable[tuple[object, ...]]:
-    """One row an address: its last turn, and the probe of its last definitive one."""
+    """One row an address: its last turn, the probe of its last definitive one, and whether an earlier such is void."""
     last: dict[int, Turn] = {}
     definitive: dict[int, int | None] = {}
+    retracted: set[int] = set()
     for turn in turns:
         last[turn.address_id] = turn
+        if turn.is_retracted:
+            definitive.pop(turn.address_id, None)
+            retracted.add(turn.address_id)
         if turn.is_definitive:
             definitive[turn.address_id] = turn.probe_id
     return (
-        (t.address_id, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(t.address_id))
-        for t in last.values()
+        (n, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(n), n in retracted) for n, t in last.items()
     )
 
 
@@ -160,7 +166,8 @@ select from ledger.due where address_id in (select address_id from new_turns) or
 _MERGE_TURNS = """
 update ledger.due
 set next_attempt_at = t.next_attempt_at, attempt_count = t.attempt_count, probe_id = coalesce(t.probe_id, due.probe_id),
-    definitive_probe_id = coalesce(t.definitive_probe_id, due.definitive_probe_id),
+    definitive_probe_id =
+        coalesce(t.definitive_probe_id, case when not t.is_retracted then due.definitive_probe_id end),
     answered_at = case when t.next_attempt_at is null then %(now)s else answered_at end
 from new_turns t where t.address_id = due.address_id
 """
@@ -173,13 +180,13 @@ where (f.is_catch_all, f.tells_apart) is distinct from (known.is_catch_all, know
 """
 
 _MERGE_FACTS = """
-insert into ledger.catch_all_facts (domain_id, is_catch_all, tells_apart, probe_id, found_at, expires_at)
-select domain_id, is_catch_all, tells_apart, probe_id, found_at, new_facts.expires_at
+insert into ledger.catch_all_facts (domain_id, is_catch_all, tells_apart, probe_id, found_at, expires_at, doubted_at)
+select domain_id, is_catch_all, tells_apart, probe_id, found_at, new_facts.expires_at, doubted_at
 from new_facts join ledger.domains using (domain)
 order by domain_id
 on conflict (domain_id) do update
 set is_catch_all = excluded.is_catch_all, tells_apart = excluded.tells_apart, probe_id = excluded.probe_id,
-    found_at = excluded.found_at, expires_at = excluded.expires_at
+    found_at = excluded.found_at, expires_at = excluded.expires_at, doubted_at = excluded.doubted_at
 where excluded.found_at >= catch_all_facts.found_at
 """
 

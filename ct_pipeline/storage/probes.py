@@ -34,7 +34,7 @@ def catch_all_facts(conn: psycopg.Connection, domains: Collection[str], now: dat
     """What is known, and still in force, of those ``domains``."""
     rows = conn.execute(
         """
-        select domain, is_catch_all, tells_apart, probe_id, found_at, catch_all_facts.expires_at
+        select domain, is_catch_all, tells_apart, probe_id, found_at, catch_all_facts.expires_at, doubted_at
         from ledger.domains join ledger.catch_all_facts using (domain_id)
         where domain = any(%s) and catch_all_facts.expires_at > %s
         """,

@@ -14,7 +14,7 @@ class Reading:
 
     reason: Reason
     about: About
-    rule: str  # name of the deciding rule in replies.toml
+    rule: str  # name of the deciding rule in verification/reply_chapters
     retry_seconds: int | None = None
 
 
@@ -52,7 +52,8 @@ class Evidence(NamedTuple):
     mx_record: str | None
     is_disposable: bool
     is_free: bool
-    is_refusal_doubtful: bool  # a 5xx of this provider alone does not prove that the mailbox is gone
+    is_acceptance_doubtful: bool  # some domains of this provider accept every name
+    is_refusal_doubtful: bool  # this provider has refused living mailboxes in the words for unknown ones
     domain_looked_up_at: datetime | None
     # the mailbox
     reading: Reading | None

@@ -176,7 +176,7 @@ def _host_accepted(evidence: Evidence, reading: Reading) -> _Finding:
         return _catch_all(evidence)
     names_are_told_apart = evidence.is_catch_all is False or evidence.tells_apart is True
     # A free provider's domain is shared by strangers: it has no catch-all, even where no made-up name may be tried.
-    if names_are_told_apart or evidence.is_free:
+    if names_are_told_apart or (evidence.is_free and not evidence.is_acceptance_doubtful):
         return _heard(evidence, Status.VALID, Reason.ACCEPTED, f"mailbox_accepted/{reading.rule}")
     return _heard(evidence, Status.UNKNOWN, Reason.CANNOT_VERIFY, f"catch_all_not_known/{reading.rule}")
 
@@ -188,8 +188,7 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
     if reading.about is About.ADDRESS:
         if reading.reason in _MAILBOX_IS_GONE:
             if evidence.is_refusal_doubtful:
-                rule = f"refusal_in_doubt/{reading.rule}"
-                return _heard(evidence, Status.UNKNOWN, Reason.PROVIDER_HIDES_ANSWER, rule)
+                return _heard(evidence, Status.UNKNOWN, reading.reason, f"refusal_in_doubt/{reading.rule}")
             rule = f"mailbox_refused/{reading.rule}"
             return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
         if reading.reason is Reason.MAILBOX_FULL:
@@ -202,8 +201,7 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
         if evidence.is_catch_all:
             return _heard(evidence, Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}")
         if evidence.is_refusal_doubtful:
-            rule = f"refusal_in_doubt/{reading.rule}"
-            return _heard(evidence, Status.UNKNOWN, Reason.PROVIDER_HIDES_ANSWER, rule)
+            return _heard(evidence, Status.UNKNOWN, reading.reason, f"refusal_in_doubt/{reading.rule}")
         rule = f"refused_where_others_are_accepted/{reading.rule}"
         return _heard(evidence, Status.INVALID, Reason.MAILBOX_NOT_FOUND, rule, BounceType.HARD)
     return None

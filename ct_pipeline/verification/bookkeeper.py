@@ -1,7 +1,8 @@
 """Turns proven answers into rows for the ledger: probes as they came, when each address is due again, catch-all facts.
 
 An accepted address is only finished once its domain is settled: until the random name has been answered, nobody knows
-whether the host accepts every name. So its turn is held, and released with the domain.
+whether the host accepts every name. So its turn is held, and released with the domain. Where the host turns out to
+accept what it has refused before, its acceptances since its last clear refusal are taken back.
 
 Every due address gets one turn, unless the run ends before it was asked.
 """
@@ -10,14 +11,20 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
-from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Turn
+from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Stage, Turn
 from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
 from ct_pipeline.verification.recheck import next_attempt
+from ct_pipeline.verification.reply_parser import no_reply
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
+
+# What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
+IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")
+IN_DOUBT = Reading(Reason.CANNOT_VERIFY, About.TEMPORARY, "accepts_what_it_refused")
 
 
 class Bookkeeper:
@@ -26,10 +33,15 @@ class Bookkeeper:
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
         self._held: dict[str, list[tuple[DueAddress, int]]] = {}  # domain -> accepted addresses and their probes
-        self._noted_facts: dict[str, tuple[bool | None, bool | None]] = {}  # in this run
+        self._unconfirmed: dict[str, list[DueAddress]] = {}  # domain -> accepted since its last clear refusal
+        self._suspects: set[str] = set()  # domains whose held acceptances contradict what was known
+        self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
         self._last_probe: dict[str, int] = {}  # by domain
-        self._about_domain: dict[str, tuple[int, Answer]] = {}  # domain -> an answer about it as a whole, its session
+        self._last_session: dict[str, int] = {}  # likewise
+        self._doubt_probes: dict[str, int] = {}  # domain -> the probe that says why its acceptances prove nothing
+        self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
         self.turn_count = 0
+        self.doubted_domains: set[str] = set()  # they accept what they have refused before
 
     def record(
         self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions], now: datetime
@@ -37,23 +49,23 @@ class Bookkeeper:
         """Note proven answers; ``domains`` are the site's, by name."""
         noted: list[tuple[Answer, int]] = []
         touched: dict[str, DomainQuestions] = {}
+        last_refusal: dict[str, int] = {}  # domain -> the last of ``noted`` in which it has clearly refused a name
         for answer in answers:
             name = answer.question.domain
             touched[name] = domains[name]
             probe_id = self.note_probe(session_id, answer)
-            self._last_probe[name] = probe_id
-            if answer.reading.about is About.DOMAIN:
-                self._about_domain[name] = (session_id, answer)
-            domains[name].proven.learn(answer.question.kind, answer.reading)
+            self._last_probe[name], self._last_session[name] = probe_id, session_id
+            if answer.reading.about is About.DOMAIN or is_evasive(answer.reading):
+                self._about_all[name] = (session_id, answer)
+            if is_clear_refusal(answer.reading):
+                self._unconfirmed.pop(name, None)
+                last_refusal[name] = len(noted)
+            domains[name].learn(domains[name].proven, answer.question, answer.reading)
             noted.append((answer, probe_id))
-        for answer, probe_id in noted:
-            due = answer.question.due
-            if due is None:
-                continue
-            if answer.reading.reason is Reason.ACCEPTED and touched[answer.question.domain].is_unsettled:
-                self._held.setdefault(answer.question.domain, []).append((due, probe_id))
-            else:
-                self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
+        for place, (answer, probe_id) in enumerate(noted):
+            if answer.question.due is not None:
+                is_confirmed = place < last_refusal.get(answer.question.domain, 0)
+                self._record_mailbox(touched[answer.question.domain], answer, probe_id, now, is_confirmed=is_confirmed)
         for domain in touched.values():
             self.settle(domain, now)
 
@@ -65,11 +77,12 @@ class Bookkeeper:
 
     def leave_held(self, now: datetime) -> None:
         """The run ends before it is known whether some domains accept every name: the next one asks only that."""
-        for held in self._held.values():
+        for name, held in self._held.items():
+            is_suspect = name in self._suspects
             for due, probe_id in held:
-                self._notebook.page.turns.append(
-                    Turn(due.address_id, now, due.attempt_count, probe_id, is_definitive=True)
-                )
+                shown_id = self._doubt(name, now) if is_suspect else probe_id
+                turn = Turn(due.address_id, now, due.attempt_count, shown_id, is_definitive=not is_suspect)
+                self._notebook.page.turns.append(turn)
         self._held.clear()
 
     def note_probe(self, session_id: int, answer: Answer) -> int:
@@ -97,10 +110,12 @@ class Bookkeeper:
         """Write what the proven answers (or an earlier visit) settle for the addresses that were not asked."""
         self._note_fact(domain, now)
         proven = domain.proven
-        if proven.is_catch_all is not None:
+        if proven.is_in_doubt:
+            self._take_back(domain, now)
+        elif not proven.wants_made_up_name:
             self._release_held(domain, None, now)
-        elif proven.random is not None:
-            self._release_held(domain, proven.random, now)
+        elif proven.left_open_by is not None:
+            self._release_held(domain, proven.left_open_by, now)
         if proven.is_catch_all is True:
             for due in domain.take_waiting():
                 self._add_turn(Turn(due.address_id, None, due.attempt_count, None))
@@ -127,26 +142,63 @@ class Bookkeeper:
         for due in addresses:
             self._write_turn(due, reading, probe_id, now)
 
+    def _record_mailbox(
+        self, domain: DomainQuestions, answer: Answer, probe_id: int, now: datetime, *, is_confirmed: bool
+    ) -> None:
+        """Note what became of one address; ``is_confirmed``: the domain has clearly refused another one since."""
+        due = answer.question.due
+        assert due is not None
+        is_accepted = answer.reading.reason is Reason.ACCEPTED
+        is_doubtful = domain.proven.is_in_doubt and not is_confirmed
+        if is_accepted and (domain.is_unsettled or is_doubtful):
+            self._held.setdefault(domain.domain, []).append((due, probe_id))
+            if domain.proven.is_catch_all is False:
+                self._suspects.add(domain.domain)
+            return
+        self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
+        if is_accepted and not is_confirmed:
+            self._unconfirmed.setdefault(domain.domain, []).append(due)
+
+    def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
+        """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
+        self.doubted_domains.add(domain.domain)
+        probe_id = self._doubt(domain.domain, now)
+        for due, _ in self._held.pop(domain.domain, ()):
+            self._write_turn(due, IN_DOUBT, probe_id, now)
+        for due in self._unconfirmed.pop(domain.domain, ()):
+            self._write_turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
+        for due in domain.take_waiting():
+            self._write_turn(due, IN_DOUBT, probe_id, now)
+
+    def _doubt(self, name: str, now: datetime) -> int:
+        """The probe that stands in the place of acceptances which contradict what is known of the domain."""
+        if name not in self._doubt_probes:
+            answer = Answer(Question(ProbeKind.SESSION, name, ""), IN_DOUBT_REPLY, IN_DOUBT, now, now)
+            self._doubt_probes[name] = self.note_probe(self._last_session.get(name, 0), answer)
+        return self._doubt_probes[name]
+
     def _stop(self, domain: DomainQuestions, reading: Reading, now: datetime) -> None:
         """The domain's answers make further questions pointless: they settle it, or it is tried again another day.
 
-        What was said about single names is no evidence against their neighbours, unless it speaks of the domain.
+        Who was not asked gets the last such answer as a word that all share, which is no evidence on any mailbox
+        unless it speaks of the domain. It counts as an attempt, or the domain would be tried for ever.
         """
         waiting = domain.take_waiting()
-        speaks_for_all = reading.about is About.DOMAIN and domain.domain in self._about_domain
-        probe_id = self._note_about_domain(domain.domain) if waiting and speaks_for_all else None
+        probe_id = self._note_about_all(domain.domain) if waiting and domain.domain in self._about_all else None
+        was_asked = reading.about is not About.DOMAIN
         for due in waiting:
-            self._write_turn(due, reading, probe_id, now, was_asked=False)
+            self._write_turn(due, reading, probe_id, now, was_asked=was_asked)
 
-    def _note_about_domain(self, name: str) -> int:
-        session_id, answer = self._about_domain[name]
+    def _note_about_all(self, name: str) -> int:
+        session_id, answer = self._about_all[name]
         question = Question(ProbeKind.SESSION, name, "")
         return self.note_probe(session_id, answer._replace(question=question))
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
         proven = domain.proven
-        fact = (proven.is_catch_all, proven.tells_apart)
-        known = self._noted_facts.get(domain.domain, (proven.known_catch_all, proven.known_tells_apart))
+        fact = (proven.is_catch_all, proven.tells_apart, proven.doubt_stands)
+        before = (proven.known_catch_all, proven.known_tells_apart, proven.is_doubted)
+        known = self._noted_facts.get(domain.domain, before)
         if proven.is_catch_all is None or fact == known:
             return
         self._noted_facts[domain.domain] = fact
@@ -157,14 +209,18 @@ class Bookkeeper:
                 tells_apart=proven.tells_apart,
                 probe_id=self._last_probe.get(domain.domain),
                 found_at=now,
-                expires_at=now + CATCH_ALL_FRESH_FOR,
+                expires_at=now if proven.may_be_refusing_us else now + CATCH_ALL_FRESH_FOR,
+                doubted_at=(domain.doubted_at or now) if proven.doubt_stands else None,
             )
         )
 
     def _release_held(self, domain: DomainQuestions, doubt: Reading | None, now: datetime) -> None:
+        is_suspect = domain.domain in self._suspects
         for due, probe_id in self._held.pop(domain.domain, ()):
             if doubt is None:
                 self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id, is_definitive=True))
+            elif is_suspect:
+                self._write_turn(due, doubt, self._doubt(domain.domain, now), now)
             else:
                 self._write_turn(due, doubt, probe_id, now, is_definitive=True)
 
@@ -177,10 +233,11 @@ class Bookkeeper:
         *,
         was_asked: bool = True,
         is_definitive: bool = False,
+        is_retracted: bool = False,
     ) -> None:
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id)
-        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive))
+        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, is_retracted))
 
     def _add_turn(self, turn: Turn) -> None:
         self.turn_count += 1

@@ -1,9 +1,14 @@
 """What the answers about one domain say of it: is it a catch-all, does it tell names apart, is asking on worth it.
 
+A catch-all takes evidence on both sides: a made-up name that is accepted, and none that is refused. Where the host has
+refused a name before, on this visit or an earlier one, an accepted made-up name may as well mean that it distrusts us
+and now accepts everything: the domain is *in doubt*, and nothing that it accepts is proof, until a later visit finds
+the same.
+
 Counts, not a history, so that an answer which turns out worthless can be taken out again. Pure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import ProbeKind
@@ -12,6 +17,9 @@ from ct_pipeline.vocabulary import About, Reason
 # One name that is forwarded to a dead domain, or filtered in vague words, must not speak for all of its neighbours.
 DOMAIN_REFUSALS_BEFORE_STOPPING = 2
 EVASIVE_REFUSALS_BEFORE_STOPPING = 3
+# Postmaster often gets through where everybody else is turned away (RFC 5321 section 4.5.1), so where it is the only
+# name that is accepted, asking goes on for a while.
+EVASIVE_REFUSALS_BESIDE_POSTMASTER = 10
 
 # Words for a name that cannot exist; whichever they are, the host does not accept every name.
 _NOT_A_MAILBOX = frozenset({Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED})
@@ -19,14 +27,22 @@ _NOT_A_MAILBOX = frozenset({Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, R
 
 @dataclass(slots=True)
 class DomainKnowledge:
-    """``known_catch_all`` and ``known_tells_apart`` are what earlier visits found, None where they found nothing."""
+    """``known_catch_all`` and ``known_tells_apart`` are what earlier visits found, None where they found nothing.
+
+    ``is_doubted``: an earlier visit left the domain in doubt; ``may_confirm``: so long ago that the same finding today
+    is the truth. ``names_needed`` is how many made-up names a catch-all must have accepted.
+    """
 
     known_catch_all: bool | None = None
     known_tells_apart: bool | None = None
+    is_doubted: bool = False
+    may_confirm: bool = False
+    names_needed: int = 1
     answer_count: int = 0
-    random: Reading | None = None  # the answer to the name that cannot exist
+    made_up: list[Reading] = field(default_factory=list)  # the answers to names that cannot exist, in their order
     control: Reading | None = None  # the answer to postmaster
-    accepted_count: int = 0  # of all kinds
+    accepted_count: int = 0  # mailboxes
+    risen_count: int = 0  # of these, the ones that the host refused on an earlier visit
     unknown_count: int = 0  # mailboxes and postmaster, refused in clear words
     unclear_count: int = 0  # mailboxes, refused in words that could mean anything
     evasive_count: int = 0  # these, and mailboxes refused because the host would not relay
@@ -34,45 +50,69 @@ class DomainKnowledge:
     _evasive: Reading | None = None
     _domain: Reading | None = None
 
-    def learn(self, kind: ProbeKind, reading: Reading) -> None:
-        """Take in one answer."""
-        self._count(kind, reading, 1)
+    def learn(self, kind: ProbeKind, reading: Reading, *, was_refused: bool = False) -> None:
+        """Take in one answer; ``was_refused``: the host has refused this mailbox on an earlier visit."""
+        self._count(kind, reading, 1, was_refused)
         if kind is ProbeKind.RANDOM:
-            self.random = reading
+            self.made_up.append(reading)
         elif kind is ProbeKind.CONTROL:
             self.control = reading
 
-    def unlearn(self, kind: ProbeKind, reading: Reading) -> None:
+    def unlearn(self, kind: ProbeKind, reading: Reading, *, was_refused: bool = False) -> None:
         """Take an answer out again."""
-        self._count(kind, reading, -1)
-        if kind is ProbeKind.RANDOM and self.random is reading:
-            self.random = None
+        self._count(kind, reading, -1, was_refused)
+        if kind is ProbeKind.RANDOM:
+            self.made_up = _without_last(reading, self.made_up)
         elif kind is ProbeKind.CONTROL and self.control is reading:
             self.control = None
 
     @property
     def is_catch_all(self) -> bool | None:
-        """Whether the domain accepts every name; None while nobody knows.
-
-        A vague refusal of a real name proves nothing (catch-alls refuse single names too); that of a name which cannot
-        exist does, where another name was accepted.
-        """
-        if self.random is not None:
-            if self.random.reason is Reason.ACCEPTED:
-                return True
-            if self.random.reason in _NOT_A_MAILBOX or (is_unclear_refusal(self.random) and self.accepted_count):
-                return False
+        """Whether the domain accepts every name; None while nobody knows. Never True while it is in doubt."""
+        if self._has_refused_made_up or self.is_in_doubt:
+            return False
+        if accepted := self._accepted_made_up_count:
+            return True if accepted >= self.names_needed else None
         if self.known_catch_all is not None:
             return self.known_catch_all
         return False if self.unknown_count else None
 
     @property
+    def is_in_doubt(self) -> bool:
+        """The host accepts what cannot exist, though it has refused names before."""
+        if not self.made_up or self.made_up[-1].reason is not Reason.ACCEPTED:
+            return False
+        if self.unknown_count or self._has_refused_made_up:
+            return True
+        return not self.may_confirm and (self.known_catch_all is False or self.risen_count > 0)
+
+    @property
+    def doubt_stands(self) -> bool:
+        """Whether it is in doubt now, or was and no made-up name has settled it."""
+        return self.is_in_doubt or (self.is_doubted and not self._is_settled_by_made_up)
+
+    @property
+    def wants_made_up_name(self) -> bool:
+        """Whether an acceptance proves nothing until a name that cannot exist is answered."""
+        if self.is_in_doubt:
+            return False
+        is_doubtful = self.is_catch_all is None or self.is_doubted or self.risen_count > 0
+        return is_doubtful and not self._is_settled_by_made_up
+
+    @property
+    def left_open_by(self) -> Reading | None:
+        """The answer to a made-up name that settled nothing (a 4xx, say), so that acceptances have to wait."""
+        return next((reading for reading in self.made_up if reading.reason is not Reason.ACCEPTED), None)
+
+    @property
     def tells_apart(self) -> bool | None:
         """Whether the domain has accepted one name and refused another; False when it refuses even postmaster."""
-        random_refused = self.random is not None and (
-            self.random.reason in _NOT_A_MAILBOX or is_unclear_refusal(self.random)
-        )
-        if self.accepted_count and (self.unknown_count or self.unclear_count or random_refused):
+        has_refused = self.unknown_count or self.unclear_count or self._has_refused_made_up
+        if self.accepted_count and has_refused:
+            return True
+        if self.may_be_refusing_us:
+            return None
+        if self._is_postmaster_accepted and has_refused:
             return True
         if self.control is not None and is_evasive(self.control) and not self.accepted_count:
             return False
@@ -83,32 +123,75 @@ class DomainKnowledge:
         """The answer that makes further questions pointless, or None.
 
         Several names refused because of their domain; or several refused in vague words, and postmaster not accepted
-        either. Never where any name was accepted, or clearly refused.
+        either, or many and only postmaster accepted. Never where another name was accepted, or clearly refused.
         """
-        if self.accepted_count or self.unknown_count:
+        if self.accepted_count or self.unknown_count or self._accepted_made_up_count:
             return None
+        if self._is_postmaster_accepted:
+            return self._evasive if self.evasive_count >= EVASIVE_REFUSALS_BESIDE_POSTMASTER else None
         if self.domain_count >= DOMAIN_REFUSALS_BEFORE_STOPPING:
             return self._domain
         if self.control is not None and self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING:
             return self._evasive
         return None
 
-    def _count(self, kind: ProbeKind, reading: Reading, step: int) -> None:
+    @property
+    def may_be_refusing_us(self) -> bool:
+        """Whether several names were refused in vague words, and postmaster is the only one that is accepted."""
+        is_nobody_else_known = not self.accepted_count and not self.unknown_count
+        is_vague = self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING
+        return self._is_postmaster_accepted and is_nobody_else_known and is_vague
+
+    @property
+    def _is_postmaster_accepted(self) -> bool:
+        return self.control is not None and self.control.reason is Reason.ACCEPTED
+
+    @property
+    def _accepted_made_up_count(self) -> int:
+        return sum(reading.reason is Reason.ACCEPTED for reading in self.made_up)
+
+    @property
+    def _has_refused_made_up(self) -> bool:
+        """A vague refusal of a real name proves nothing (catch-alls refuse single names too); that of a name which
+        cannot exist does, where another name was accepted."""
+        is_refused = any(reading.reason in _NOT_A_MAILBOX for reading in self.made_up)
+        is_unclear = any(is_unclear_refusal(reading) for reading in self.made_up)
+        return is_refused or (is_unclear and (self.accepted_count > 0 or self._is_postmaster_accepted))
+
+    @property
+    def _is_settled_by_made_up(self) -> bool:
+        return self._has_refused_made_up or self._accepted_made_up_count >= self.names_needed
+
+    def _count(self, kind: ProbeKind, reading: Reading, step: int, was_refused: bool) -> None:
         self.answer_count += step
-        if reading.reason is Reason.ACCEPTED:
-            self.accepted_count += step
         if kind is ProbeKind.RANDOM:
             return
         if reading.reason is Reason.MAILBOX_NOT_FOUND:
             self.unknown_count += step
-        if kind is ProbeKind.MAILBOX and is_unclear_refusal(reading):
+        if kind is not ProbeKind.MAILBOX:
+            return
+        if reading.reason is Reason.ACCEPTED:
+            self.accepted_count += step
+            self.risen_count += step * was_refused
+        if is_unclear_refusal(reading):
             self.unclear_count += step
-        if kind is ProbeKind.MAILBOX and is_evasive(reading):
+        if is_evasive(reading):
             self.evasive_count += step
             self._evasive = reading
-        if kind is ProbeKind.MAILBOX and reading.about is About.DOMAIN:
+        if reading.about is About.DOMAIN:
             self.domain_count += step
             self._domain = reading
+
+
+def _without_last(reading: Reading, readings: list[Reading]) -> list[Reading]:
+    """Readings are shared by equal replies, so that two answers may be one and the same object."""
+    place = max((index for index, other in enumerate(readings) if other is reading), default=len(readings))
+    return readings[:place] + readings[place + 1 :]
+
+
+def is_clear_refusal(reading: Reading) -> bool:
+    """A refusal which shows that the host still tells this name from others."""
+    return reading.reason in _NOT_A_MAILBOX
 
 
 def is_unclear_refusal(reading: Reading) -> bool:

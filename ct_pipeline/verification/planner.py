@@ -4,6 +4,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
@@ -14,6 +15,10 @@ from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.site_plan import SiteLimits, SitePlan
+
+# What made a host distrust us today it has mostly forgotten tomorrow; a new catch-all is still one. A little less than
+# the time after which such addresses are due again.
+DOUBT_CONFIRMED_AFTER = timedelta(hours=20)
 
 MAX_HOST_ADDRESSES = 8  # of one mail host, put together from several look-ups
 
@@ -58,6 +63,7 @@ def plan_lane(
     catch_all: Mapping[str, CatchAllFact],
     providers: Providers,
     limits: Limits,
+    now: datetime,
     lists: OperatorLists = NO_LISTS,
 ) -> LanePlan:
     """Group ``due`` by site and by the mail hosts they share. Addresses of domains without facts are left out."""
@@ -83,7 +89,7 @@ def plan_lane(
         site_provider[known.site] = known.provider
         group = groups[known.site][_host_names(known.mx_hosts)]
         group.facts.append(known)
-        group.domains.append(_questions(domain, addresses, fact, provider))
+        group.domains.append(_questions(domain, addresses, fact, provider, now))
     sites = [
         _site_plan(site, lane, site_provider[site], by_hosts, providers, limits) for site, by_hosts in groups.items()
     ]
@@ -132,14 +138,19 @@ def _version(address: str) -> int:
 
 
 def _questions(
-    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None
+    domain: str, addresses: list[DueAddress], fact: CatchAllFact | None, provider: Provider | None, now: datetime
 ) -> DomainQuestions:
+    random_probe = provider.random_probe if provider else RandomProbe.SAME_SESSION
+    if fact is None:
+        return DomainQuestions(domain, addresses, random_probe=random_probe)
     return DomainQuestions(
         domain,
         addresses,
-        is_catch_all=fact.is_catch_all if fact else None,
-        tells_apart=fact.tells_apart if fact else None,
-        random_probe=provider.random_probe if provider else RandomProbe.SAME_SESSION,
+        is_catch_all=fact.is_catch_all,
+        tells_apart=fact.tells_apart,
+        doubted_at=fact.doubted_at,
+        may_confirm_doubt=fact.doubted_at is not None and now - fact.doubted_at >= DOUBT_CONFIRMED_AFTER,
+        random_probe=random_probe,
     )
 
 

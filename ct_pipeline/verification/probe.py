@@ -41,7 +41,8 @@ class DueAddress(NamedTuple):
     """An address whose turn has come.
 
     ``accepted_probe_id`` is set where its host has accepted it a short time ago, and what is still missing is whether
-    the domain accepts every name: it is not asked again, the made-up name is.
+    the domain accepts every name: it is not asked again, the made-up name is. ``was_refused``: its host has said before
+    that it does not exist, so that an acceptance needs a second look.
     """
 
     address_id: int
@@ -49,6 +50,7 @@ class DueAddress(NamedTuple):
     domain: str
     attempt_count: int
     accepted_probe_id: int | None = None
+    was_refused: bool = False
 
 
 class Probe(NamedTuple):
@@ -90,6 +92,7 @@ class Turn(NamedTuple):
 
     ``is_definitive``: that probe asked about this address and settles whether the mailbox exists (an acceptance, or a
     permanent refusal of the address or its domain). It stays evidence when later replies leave the mailbox open.
+    ``is_retracted``: what was definitive in this visit has turned out to prove nothing.
     """
 
     address_id: int
@@ -97,10 +100,15 @@ class Turn(NamedTuple):
     attempt_count: int
     probe_id: int | None  # None when the domain answered for it (catch-all, no mail service)
     is_definitive: bool = False
+    is_retracted: bool = False
 
 
 class CatchAllFact(NamedTuple):
-    """Whether a domain accepts every name, and whether it tells names apart at all (control probe)."""
+    """Whether a domain accepts every name, and whether it tells names apart at all (control probe).
+
+    ``doubted_at``: since when it accepts a name that cannot exist although it has refused names before; None: it does
+    not.
+    """
 
     domain: str
     is_catch_all: bool
@@ -108,3 +116,4 @@ class CatchAllFact(NamedTuple):
     probe_id: int | None
     found_at: datetime
     expires_at: datetime
+    doubted_at: datetime | None = None

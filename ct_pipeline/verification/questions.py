@@ -1,9 +1,12 @@
 """In which order one domain is asked. Pure.
 
 A real address comes first: some hosts punish an early unknown name. If it is refused as unknown, the domain is no
-catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing, a
-name that cannot exist follows. A catch-all ends the domain. An evasive refusal is followed by a control question:
-``postmaster`` must exist (RFC 5321 section 4.5.1), so a host that accepts it tells names apart.
+catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing or
+in doubt, a name that cannot exist follows; so it does when a name is accepted that was refused on an earlier visit. A
+large domain must accept two of them to be a catch-all. Where many names were accepted since the last clear refusal, a
+made-up one is asked at the end too: a host may have begun to accept everything meanwhile. A catch-all ends the domain,
+and so does doubt. An evasive refusal is followed by a control question: ``postmaster`` must exist (RFC 5321 section
+4.5.1), so a host that accepts it tells names apart.
 """
 
 import hashlib
@@ -14,11 +17,14 @@ from typing import NamedTuple, Protocol
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_evasive
+from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_evasive
 from ct_pipeline.verification.probe import DueAddress, ProbeKind, Reply
 from ct_pipeline.vocabulary import Reason
 
 _RANDOM_NAME_LENGTH = 18
+
+# Due addresses. A wrong word on such a domain costs that many at once, and one question more is at most two percent.
+LARGE_DOMAIN = 50
 
 
 class Question(NamedTuple):
@@ -65,20 +71,27 @@ class DomainQuestions:
         *,
         is_catch_all: bool | None = None,
         tells_apart: bool | None = None,
+        doubted_at: datetime | None = None,
+        may_confirm_doubt: bool = False,
         random_probe: RandomProbe = RandomProbe.SAME_SESSION,
     ) -> None:
         self.domain = domain
-        self.heard = DomainKnowledge(is_catch_all, tells_apart)
-        self.proven = DomainKnowledge(is_catch_all, tells_apart)
+        self.doubted_at = doubted_at  # when an earlier visit found that the host accepts what it had refused before
         self._random_probe = random_probe
         self._waiting: deque[DueAddress] = deque()
-        self._wants: deque[ProbeKind] = deque()
-        self._has_asked: set[ProbeKind] = set()
+        self._wants: deque[Question] = deque()  # made-up names and postmaster
+        self._has_asked: set[str] = set()  # of these
         self._is_at_backup = False
         self._alone: Question | None = None  # while it is out, nothing else is asked
+        self._out_count = 0  # addresses of the list that are being asked
+        self._unconfirmed_count = 0  # accepted since the last clear refusal
         self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
         for address in due:
             (self._waiting if address.accepted_probe_id is None else self.accepted_before).append(address)
+        is_large = len(self._waiting) + len(self.accepted_before) >= LARGE_DOMAIN
+        self._names_needed = 2 if is_large else 1
+        known = is_catch_all, tells_apart, doubted_at is not None, may_confirm_doubt, self._names_needed
+        self.heard, self.proven = DomainKnowledge(*known), DomainKnowledge(*known)
         if self.accepted_before:
             self._go_on_from_acceptance()
 
@@ -89,23 +102,26 @@ class DomainQuestions:
     @property
     def is_over(self) -> bool:
         """The domain has been settled as a whole: what still waits is not asked."""
-        return self.heard.is_catch_all is True or self.heard.stop is not None
+        return self.heard.is_catch_all is True or self.heard.is_in_doubt or self.heard.stop is not None
 
     @property
     def open_count(self) -> int:
         """Questions that could be asked now."""
         if self.is_over or self._alone is not None:
             return 0
+        if not self._wants and not self._waiting:
+            return int(self._is_late_name_due and not self._out_count)
         return len(self._wants) + (len(self._waiting) if self._is_scouted else min(1, len(self._waiting)))
 
     @property
     def may_go_on(self) -> bool:
         """Whether there is more to ask, now or once the question that is out has its answer.
 
-        Nothing follows the made-up name, or postmaster, where no address of the list waits.
+        Nothing follows postmaster, or the last made-up name, where no address of the list waits.
         """
-        is_awaited = self._alone is not None and self._alone.kind is ProbeKind.MAILBOX
-        return not self.is_over and (is_awaited or bool(self._wants) or bool(self._waiting))
+        is_awaited = self._alone is not None and (self._alone.kind is ProbeKind.MAILBOX or self._may_need_second_name)
+        may_ask = is_awaited or bool(self._wants) or bool(self._waiting) or self._is_late_name_due
+        return not self.is_over and may_ask
 
     @property
     def waiting_count(self) -> int:
@@ -115,24 +131,28 @@ class DomainQuestions:
     @property
     def wants_own_session(self) -> bool:
         """The next question is a made-up name, and the provider punishes sessions that ask for one."""
-        is_random = bool(self._wants) and self._wants[0] is ProbeKind.RANDOM
-        return is_random and self._random_probe is RandomProbe.OWN_SESSION
+        if self._random_probe is not RandomProbe.OWN_SESSION:
+            return False
+        if not self._wants:
+            return not self._waiting and self._is_late_name_due
+        return self._wants[0].kind is ProbeKind.RANDOM
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether an accepted address is still in doubt: nobody knows if the domain accepts every name."""
-        return self.proven.is_catch_all is None and self._random_probe is not RandomProbe.NEVER
+        """Whether an accepted address has to wait: nobody knows if the domain accepts every name."""
+        return self.proven.wants_made_up_name and self._random_probe is not RandomProbe.NEVER
 
     def next(self) -> Question | None:
         """The next question, or None when there is none now (over, all asked, or the first answer is awaited)."""
         if not self.open_count:
             return None
+        if not self._wants and not self._waiting:
+            self._want_made_up_name()
         if self._wants:
-            kind = self._wants.popleft()
-            self._has_asked.add(kind)
-            self._alone = Question(kind, self.domain, self._made_up_address(kind))
+            self._alone = self._wants.popleft()
             return self._alone
         due = self._waiting.popleft()
+        self._out_count += 1
         question = Question(ProbeKind.MAILBOX, self.domain, due.address, due)
         if not self._is_scouted:
             self._alone = question
@@ -141,31 +161,36 @@ class DomainQuestions:
     def receive(self, question: Question, reading: Reading) -> None:
         """Learn from the answer to ``question``."""
         self._let_others_ask(question)
-        self.heard.learn(question.kind, reading)
+        self._out_count -= question.due is not None
+        self.learn(self.heard, question, reading)
+        is_accepted = reading.reason is Reason.ACCEPTED
+        self._count_unconfirmed(question, reading)
         if question.kind is ProbeKind.RANDOM:
+            if is_accepted and self.heard.wants_made_up_name:
+                self._want_made_up_name()  # one that is accepted may happen to exist
             return
-        invites_random = reading.reason is Reason.ACCEPTED or (
-            reading.reason is Reason.GREYLISTED and question.kind is ProbeKind.MAILBOX
-        )
-        if invites_random and self.heard.is_catch_all is None and self._random_probe is not RandomProbe.NEVER:
-            self._want(ProbeKind.RANDOM)
+        invites_random = is_accepted or (reading.reason is Reason.GREYLISTED and question.kind is ProbeKind.MAILBOX)
+        if invites_random and self.heard.wants_made_up_name and self._random_probe is not RandomProbe.NEVER:
+            if not self._has_asked_made_up_name:
+                self._want_made_up_name()
         # Also where names were told apart on an earlier visit: a host that has come to refuse everybody shows here.
         elif is_evasive(reading) and not self.heard.accepted_count and question.kind is ProbeKind.MAILBOX:
-            self._want(ProbeKind.CONTROL)
+            self._want(ProbeKind.CONTROL, f"postmaster@{self.domain}")
 
     def put_back(self, question: Question) -> None:
         """``question`` got no answer: ask it again in another session."""
-        self._let_others_ask(question)
-        if question.due is not None:
-            self._waiting.appendleft(question.due)
-        else:
-            self._wants.appendleft(question.kind)
+        self._out_count -= question.due is not None
+        self._ask_again(question)
 
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool = True) -> None:
         """The answer to ``question`` was not proven: forget it. An address of the list is only asked again on wish."""
-        self.heard.unlearn(question.kind, reading)
+        self.heard.unlearn(question.kind, reading, was_refused=self._is_risen(question))
         if ask_again or question.due is None:
-            self.put_back(question)
+            self._ask_again(question)
+
+    def learn(self, knowledge: DomainKnowledge, question: Question, reading: Reading) -> None:
+        """Teach ``heard`` or ``proven`` the answer to ``question``."""
+        knowledge.learn(question.kind, reading, was_refused=self._is_risen(question))
 
     def take_waiting(self) -> list[DueAddress]:
         """Give up what was not asked: returns it, and leaves nothing to ask."""
@@ -179,7 +204,9 @@ class DomainQuestions:
         if self._is_at_backup:
             return
         self._is_at_backup = True
-        self.heard, self.proven = DomainKnowledge(), DomainKnowledge()
+        self.heard = DomainKnowledge(names_needed=self._names_needed)
+        self.proven = DomainKnowledge(names_needed=self._names_needed)
+        self._unconfirmed_count = 0
         self._has_asked.clear()
         self._wants.clear()
         if self.accepted_before:
@@ -189,28 +216,69 @@ class DomainQuestions:
         for knowledge in (self.heard, self.proven):
             knowledge.answer_count = knowledge.accepted_count = len(self.accepted_before)
         if self.is_unsettled:
-            self._want(ProbeKind.RANDOM)
+            self._want_made_up_name()
 
     @property
     def _is_scouted(self) -> bool:
-        return self.heard.known_catch_all is not None or self.heard.answer_count > 0
+        is_known = self.heard.known_catch_all is not None and not self.heard.is_doubted
+        return is_known or self.heard.answer_count > 0
+
+    @property
+    def _has_asked_made_up_name(self) -> bool:
+        return self._made_up_address(0) in self._has_asked
+
+    @property
+    def _may_need_second_name(self) -> bool:
+        return self._names_needed > 1 and self._made_up_address(1) not in self._has_asked
+
+    @property
+    def _is_late_name_due(self) -> bool:
+        """Whether many may have been accepted since the last clear refusal, once those that are out have answers."""
+        if self._unconfirmed_count + self._out_count < LARGE_DOMAIN or self._random_probe is RandomProbe.NEVER:
+            return False
+        return self._made_up_address(1) not in self._has_asked and not self.is_over
+
+    def _count_unconfirmed(self, question: Question, reading: Reading) -> None:
+        if is_clear_refusal(reading):
+            self._unconfirmed_count = 0
+        elif reading.reason is Reason.ACCEPTED and question.due is not None:
+            self._unconfirmed_count += 1
+
+    def _is_risen(self, question: Question) -> bool:
+        # A backup host may accept any name: that it was refused elsewhere says nothing of this one.
+        return question.due is not None and question.due.was_refused and not self._is_at_backup
 
     def _let_others_ask(self, question: Question) -> None:
         if self._alone is question:
             self._alone = None
 
-    def _want(self, kind: ProbeKind) -> None:
-        if kind not in self._has_asked and kind not in self._wants:
-            self._wants.append(kind)
+    def _ask_again(self, question: Question) -> None:
+        self._let_others_ask(question)
+        if question.due is not None:
+            self._waiting.appendleft(question.due)
+        else:
+            self._wants.appendleft(question)
 
-    def _made_up_address(self, kind: ProbeKind) -> str:
-        if kind is ProbeKind.CONTROL:
-            return f"postmaster@{self.domain}"
-        return f"{random_name(self.domain)}@{self.domain}"
+    def _want_made_up_name(self) -> None:
+        """The first of the two that has not been asked."""
+        number = int(self._has_asked_made_up_name)
+        self._want(ProbeKind.RANDOM, self._made_up_address(number))
+
+    def _want(self, kind: ProbeKind, address: str) -> None:
+        if address not in self._has_asked:
+            self._has_asked.add(address)
+            self._wants.append(Question(kind, self.domain, address))
+
+    def _made_up_address(self, number: int) -> str:
+        return f"{random_name(self.domain, number)}@{self.domain}"
 
 
-def random_name(domain: str) -> str:
-    """A local part that nobody has, the same at every call: greylisting lets a name pass only when it comes again."""
-    digest = hashlib.blake2b(domain.encode(), digest_size=16, person=b"ct_random_name").hexdigest()
+def random_name(domain: str, number: int = 0) -> str:
+    """A local part that nobody has, the same at every call: greylisting lets a name pass only when it comes again.
+
+    A domain has several of them, by ``number``.
+    """
+    seed = f"{domain} {number}" if number else domain
+    digest = hashlib.blake2b(seed.encode(), digest_size=16, person=b"ct_random_name").hexdigest()
     letters = digest.translate(str.maketrans("0123456789", "ghijkmnpqr"))
     return letters[:_RANDOM_NAME_LENGTH]

@@ -43,8 +43,11 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
     Reason.SENDER_REFUSED: (24 * HOUR, 72 * HOUR),
     Reason.POLICY_REFUSED: (24 * HOUR, 72 * HOUR),
     Reason.TLS_OR_LOGIN_REQUIRED: (24 * HOUR, 72 * HOUR),
-    Reason.RELAY_DENIED: (24 * HOUR,),
-    Reason.UNCLEAR_REPLY: (24 * HOUR,),
+    # hosts that forgot a domain, or that turn us away without saying so
+    Reason.RELAY_DENIED: (DAY, 7 * DAY),
+    Reason.UNCLEAR_REPLY: (DAY, 7 * DAY),
+    # only of a domain in doubt (it accepts what it refused before): a host's 252 never changes
+    Reason.CANNOT_VERIFY: (DAY, 3 * DAY, 7 * DAY),
     # the mailbox exists; people do tidy up
     Reason.MAILBOX_FULL: (DAY, 3 * DAY, 7 * DAY),
 }
@@ -147,6 +150,8 @@ def next_attempt(reading: Reading, attempt_count: int, now: datetime, seed: int)
 def _delays(reading: Reading) -> tuple[int, ...]:
     if reading.reason is Reason.UNCLEAR_REPLY and reading.about is About.TEMPORARY:
         return DELAYS[Reason.SERVER_TROUBLE]
+    if reading.reason is Reason.CANNOT_VERIFY and reading.about is not About.TEMPORARY:
+        return ()
     return DELAYS.get(reading.reason, ())
 
 

@@ -1,4 +1,4 @@
-"""The reply rules as data: the records of ``replies.toml`` and how one of them matches."""
+"""The reply rules as data: the records of ``reply_chapters/*.toml`` and how one of them matches."""
 
 import hashlib
 import re
@@ -9,30 +9,32 @@ from importlib.resources import files
 from typing import Any
 
 from ct_pipeline.verification.probe import Reply, Stage
+from ct_pipeline.verification.reply_patterns import TextPattern
 from ct_pipeline.vocabulary import About, Reason
 
 _ANY_REFUSAL = "[45].."
 _KNOWN_FIELDS = {"name", "stages", "code", "enhanced", "text", "provider", "reason", "about", "source", "examples"}
 _PLAIN_TEXT = re.compile(r"[^\\.^$*+?{}\[\]|()]+")
+_WORD_FAMILY = re.compile(r"\{([a-z_]+)\}")  # quantifiers begin with a digit
 
 # The only two things that a 4xx can say of an address, and the judge keeps both Unknown.
 _PASSING_TROUBLE_OF_A_MAILBOX = frozenset({Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED})
 
 
 class ReplyRulesError(ValueError):
-    """``replies.toml`` holds a rule that cannot be used; the text names it."""
+    """``reply_chapters`` hold a rule that cannot be used; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """One row of ``replies.toml``: what a reply must look like, and what it then means."""
+    """One row of a chapter: what a reply must look like, and what it then means."""
 
     name: str
     stages: frozenset[Stage]
     code: re.Pattern[str]
-    enhanced: re.Pattern[str] | None  # matched against the whole enhanced code, "" when the reply has none
+    enhanced: re.Pattern[str] | None  # fits the whole enhanced code, "" when the reply has none; None: any code does
     words: tuple[str, ...]  # one of these, or of ``patterns``, is in the gist; both empty: any text
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[TextPattern, ...]
     providers: frozenset[str]  # empty: any
     reason: Reason
     about: About
@@ -48,17 +50,10 @@ class ReplyRule:
             and may_say(self.reason, self.about, stage, code)
         )
 
-    def matches(self, enhanced: str, gist: str) -> bool:
-        if self.enhanced is not None and not self.enhanced.fullmatch(enhanced):
-            return False
-        if not self.words and not self.patterns:
-            return True
-        return any(word in gist for word in self.words) or any(pattern.search(gist) for pattern in self.patterns)
-
 
 @dataclass(frozen=True, slots=True)
 class ReplyRules:
-    """The whole file: the rules in order, what gists keep, and a hash that changes whenever a reading might."""
+    """All chapters: the rules in order, what gists keep, and a hash that changes whenever a reading might."""
 
     rules: tuple[ReplyRule, ...]
     kept_names: tuple[str, ...]
@@ -86,27 +81,29 @@ def load_rules() -> ReplyRules:
     Raises:
         ReplyRulesError: a rule is malformed, or two share a name.
     """
-    raw = files("ct_pipeline.verification").joinpath("replies.toml").read_bytes()
-    return parse_rules(raw)
+    folder = files("ct_pipeline.verification").joinpath("reply_chapters")
+    chapters = sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
+    return parse_rules(b"\n".join(chapter.read_bytes() for chapter in chapters))
 
 
 def parse_rules(raw: bytes) -> ReplyRules:
-    """The rules of one TOML document; see ``load_rules``."""
+    """The rules of one TOML document, the chapters one after the other; see ``load_rules``."""
     document = tomllib.loads(raw.decode())
-    rules = tuple(_rule(row) for row in document["rule"])
+    families = {name: f"(?:{'|'.join(members)})" for name, members in document.get("families", {}).items()}
+    rules = tuple(_rule(row, families) for row in document["rule"])
     names = [rule.name for rule in rules]
     if doubled := {name for name in names if names.count(name) > 1}:
-        raise ReplyRulesError(f"replies.toml: two rules are called {sorted(doubled)}")
+        raise ReplyRulesError(f"reply_chapters: two rules are called {sorted(doubled)}")
     gist = document["gist"]
     return ReplyRules(rules, tuple(gist["names"]), tuple(gist["codes"]), hashlib.sha256(raw).hexdigest()[:12])
 
 
-def _rule(row: Mapping[str, Any]) -> ReplyRule:
+def _rule(row: Mapping[str, Any], families: Mapping[str, str]) -> ReplyRule:
     name = row.get("name", "without a name")
     if unknown := set(row) - _KNOWN_FIELDS:
-        raise ReplyRulesError(f"replies.toml: rule {name} has unknown fields {sorted(unknown)}")
-    texts = row.get("text", [])
+        raise ReplyRulesError(f"reply_chapters: rule {name} has unknown fields {sorted(unknown)}")
     try:
+        texts = [_WORD_FAMILY.sub(lambda match: families[match[1]], text) for text in row.get("text", [])]
         return ReplyRule(
             name=row["name"],
             stages=frozenset(map(Stage, row.get("stages", list(Stage)))),
@@ -114,7 +111,7 @@ def _rule(row: Mapping[str, Any]) -> ReplyRule:
             enhanced=re.compile(row["enhanced"]) if "enhanced" in row else None,
             words=tuple(text for text in texts if _PLAIN_TEXT.fullmatch(text)),
             # One pattern per alternative: the regex engine then looks for its first letters instead of trying all.
-            patterns=tuple(re.compile(text) for text in texts if not _PLAIN_TEXT.fullmatch(text)),
+            patterns=tuple(TextPattern.compile(text) for text in texts if not _PLAIN_TEXT.fullmatch(text)),
             providers=frozenset(row.get("provider", [])),
             reason=Reason(row["reason"]),
             about=About(row["about"]),
@@ -124,4 +121,4 @@ def _rule(row: Mapping[str, Any]) -> ReplyRule:
             ),
         )
     except (KeyError, ValueError, TypeError, re.error) as error:
-        raise ReplyRulesError(f"replies.toml: rule {name}: {error!r}") from error
+        raise ReplyRulesError(f"reply_chapters: rule {name}: {error!r}") from error

@@ -50,6 +50,11 @@ class SiteRun:
         return self._state.reasons
 
     @property
+    def doubted_domains(self) -> set[str]:
+        """Domains that accept what they have refused before, so that nothing they accept is proof."""
+        return self._state.books.doubted_domains
+
+    @property
     def turn_count(self) -> int:
         """Addresses that are no longer due now: answered, or put off."""
         return self._state.books.turn_count

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import Bookkeeper, mailbox_addresses
+from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper, mailbox_addresses
 from ct_pipeline.verification.dialogue import STOP_REASONS, Dialogue
 from ct_pipeline.verification.host_group import Closing, HostGroup
 from ct_pipeline.verification.notebook import Notebook
@@ -17,6 +17,8 @@ from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.vocabulary import Reason
 
 MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
+# A domain that accepts what it refused may have become a catch-all; a second one at the same site is no coincidence.
+DOUBTED_DOMAINS_BEFORE_STOPPING = 2
 LEAST_SESSION_ADDRESSES = 5  # a host that ends sessions earlier than that is left to end them
 # What has nothing to do with how many connections are open.
 _NOT_FOR_NUMBERS = STOP_REASONS - {Reason.RATE_LIMITED} | {Reason.EGRESS_TROUBLE}
@@ -37,6 +39,7 @@ class SiteState:
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
         self.books = Bookkeeper(notebook)
+        self._doubted_count = 0  # domains
         self._heeded: tuple[HostGroup, Answer, int] | None = None  # who turned us away, how, in which session
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
@@ -80,6 +83,7 @@ class SiteState:
         for name in {answer.question.domain for answer in answers}:
             group.share(self._domains[name])
         self._feel(answers, now)
+        self._heed_doubts(group, session_id, now)
 
     def heed(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> None:
         """A session has just been told that we are unwelcome: all others stop now, not when that one has closed."""
@@ -169,6 +173,19 @@ class SiteState:
         if clean_count:
             self.pace.clean(clean_count, now)
 
+    def _heed_doubts(self, group: HostGroup, session_id: int, now: datetime) -> None:
+        """A site that accepts what it refused before is asked more slowly, or not at all: it may distrust us."""
+        doubted = self.books.doubted_domains
+        if len(doubted) == self._doubted_count:
+            return
+        self._doubted_count = len(doubted)
+        self.pace.strain(now)
+        if len(doubted) >= DOUBTED_DOMAINS_BEFORE_STOPPING and self.stopped_because is None:
+            self.pace.unwelcome(IN_DOUBT, IN_DOUBT_REPLY, now)
+            self.stopped_because = IN_DOUBT
+            question = Question(ProbeKind.SESSION, min(doubted), "")
+            self._heeded = (group, Answer(question, IN_DOUBT_REPLY, IN_DOUBT, now, now), session_id)
+
     def _learn_manners(self, group: HostGroup, dialogue: Dialogue, now: datetime) -> None:
         group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
         group.recipients_per_transaction = dialogue.recipients_per_transaction
@@ -194,7 +211,7 @@ class SiteState:
 
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
         """Leave the hosts of ``group`` alone for this run; those of the whole site, when we are unwelcome."""
-        is_unwelcome = refusal.reading.reason in STOP_REASONS
+        is_unwelcome = refusal.reading.reason in STOP_REASONS or refusal.reply == IN_DOUBT_REPLY
         is_cut_off = refusal.reading.reason is Reason.EGRESS_TROUBLE  # our own way out is the same to every host
         until_at = None
         if is_unwelcome:

@@ -14,6 +14,7 @@ _WHY = {
     Reason.CONNECTION_LOST: "its hosts hang up on us",
     Reason.COMMAND_TIMEOUT: "its hosts do not answer in time",
     Reason.SERVER_TROUBLE: "its hosts have trouble of their own",
+    Reason.CANNOT_VERIFY: "it accepts names that it refused before",
     Reason.GREYLISTED: "it asks everyone new to come back later",
 }
 _WHAT_TO_DO = {
@@ -27,6 +28,10 @@ _WHAT_TO_DO = {
     ),
     Reason.POLICY_REFUSED: "The host's words may name the rule; `ct-pipeline doctor` checks the usual ones.",
     Reason.RATE_LIMITED: "Nothing: it is asked more slowly after the wait. Lower CT_SITE_CONNECTIONS if it recurs.",
+    Reason.CANNOT_VERIFY: (
+        "Nothing: its answers are not believed. Some hosts accept everything from those that ask too much; lower "
+        "CT_SITE_CONNECTIONS, or use another egress, if it recurs."
+    ),
     Reason.TLS_OR_LOGIN_REQUIRED: "Nothing: such hosts answer only their own users.",
 }
 _NOTHING = "Nothing: one session tries again after the wait."

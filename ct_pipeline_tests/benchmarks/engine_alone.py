@@ -81,7 +81,7 @@ async def _ask(
     reader: ReplyReader,
     notebook: Notebook,
 ) -> None:
-    plan = plan_lane(LANE, due, facts, {}, Providers(()), Limits.of(settings))
+    plan = plan_lane(LANE, due, facts, {}, Providers(()), Limits.of(settings), datetime.now(UTC))
     around = Surroundings(
         egress=Egress(DEFAULT_EGRESS, Envelope(settings.helo_name, settings.mail_from)),
         port=settings.smtp_port,

@@ -33,7 +33,10 @@ def statuses(list_file: Path) -> dict[str, str]:
 
 
 def answered_probes(settings: Settings) -> list[tuple[str, int]]:
-    """Address and reply code of every probe in the ledger that got an answer to RCPT."""
+    """Address and reply code of every probe in the ledger that got an answer to RCPT.
+
+    Of the made-up names of a domain only the first is told: for domains that are not large.
+    """
     with open_ledger(settings) as conn:
         rows = conn.execute(
             """

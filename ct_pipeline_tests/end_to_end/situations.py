@@ -133,6 +133,18 @@ def hangs_up_at_rcpt(command: str) -> list[bytes]:
     return [HANG_UP] if command.startswith("RCPT") else plain(command)
 
 
+@dataclass
+class Turncoat:
+    """Tells names apart, until it is told to accept every name."""
+
+    accepts_everything: bool = False
+
+    def __call__(self, command: str) -> list[bytes]:
+        return says(OK)(command) if self.accepts_everything else plain(command)
+
+
+distrustful, become_a_catch_all = Turncoat(), Turncoat()
+
 SITUATIONS = [
     # those in which open-source verifiers were compared; none of them got all right
     Situation("550 5.1.1 user unknown", {"live": VALID, "dead": NOT_FOUND}, (plain,)),
@@ -234,13 +246,20 @@ SITUATIONS = [
     ),
     Situation(
         "vague refusal of everybody",
-        {name: unknown(Reason.UNCLEAR_REPLY) for name in ("ann", "bob", "live")},
+        {name: unknown(Reason.UNCLEAR_REPLY) for name in ("ann", "bob", "cid", "dan", "eve", "live")},
         (says(b"550 Nope\r\n"),),
     ),
     Situation(
         "relay denied to everybody",
         {"ann": unknown(Reason.RELAY_DENIED), "live": unknown(Reason.RELAY_DENIED)},
         (says(b"550 5.7.1 Relaying denied\r\n"),),
+    ),
+    Situation("accepts everything for a day", {"live": VALID, "dead": NOT_FOUND}, (distrustful,)),
+    Situation(
+        "becomes a catch-all",
+        {"live": CATCH_ALL, "dead": CATCH_ALL},
+        (become_a_catch_all,),
+        at_first={"live": VALID, "dead": NOT_FOUND},
     ),
     Situation(
         "made-up name refused for now",

@@ -1,6 +1,7 @@
 """Every situation in one ledger, the real way from contact file to verdict; then one assertion each.
 
-Everybody is asked twice, as if all were due again: greylisting needs it, and nothing else may change by it.
+Everybody is asked three times, on three days, as if all were due again: greylisting and doubt need it, and nothing else
+may change by it.
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +15,25 @@ from ct_pipeline.stages.judge import judge_unjudged
 from ct_pipeline.stages.verify import verify_lanes
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import verdict_words
+from ct_pipeline.vocabulary import Status
 from ct_pipeline_tests.end_to_end.pipeline import take_in
-from ct_pipeline_tests.end_to_end.situations import SITUATIONS, Outcome, Situation, SituationsWorld, situations_world
+from ct_pipeline_tests.end_to_end.situations import (
+    SITUATIONS,
+    Outcome,
+    Situation,
+    SituationsWorld,
+    Turncoat,
+    become_a_catch_all,
+    distrustful,
+    situations_world,
+)
 
 EVERYBODY_IS_DUE = """
 update ledger.due set next_attempt_at = now() where domain_id in (select domain_id from ledger.domains where lane <> '')
 """
+DOUBTS_ARE_OF_YESTERDAY = "update ledger.catch_all_facts set doubted_at = doubted_at - interval '1 day'"
 EVERY_SITE_MAY_BE_TRIED = "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
+DAYS = [(False, False), (True, True), (False, True)]  # which of the two turncoats accept every name
 
 
 @dataclass
@@ -39,9 +52,9 @@ def told(settings_for_module: Settings, tmp_path_factory: pytest.TempPathFactory
         contacts = tmp_path_factory.mktemp("situations") / "contacts.csv"
         contacts.write_text(world.contacts())
         take_in(settings, contacts)
-        for _ in range(2):
+        for distrustful.accepts_everything, become_a_catch_all.accepts_everything in DAYS:
             told.visits.append(visit(settings, world))
-            make_due(settings)
+            let_a_day_pass(settings)
         told.commands = {situation.name: world.commands(situation.name) for situation in SITUATIONS}
     return told
 
@@ -57,17 +70,30 @@ def visit(settings: Settings, world: SituationsWorld) -> dict[str, Outcome]:
         return verdict_words(conn, world.addresses())
 
 
-def make_due(settings: Settings) -> None:
+def let_a_day_pass(settings: Settings) -> None:
     with open_ledger(settings) as conn:
         conn.execute(EVERYBODY_IS_DUE)
         conn.execute(EVERY_SITE_MAY_BE_TRIED)
+        conn.execute(DOUBTS_ARE_OF_YESTERDAY)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "_"))
 def test_situation(situation: Situation, told: Told) -> None:
-    first, last = ({local: words[situation.address(local)] for local in situation.should_be} for words in told.visits)
+    first, second, last = (
+        {local: words[situation.address(local)] for local in situation.should_be} for words in told.visits
+    )
     assert first == situation.should_be | situation.at_first
     assert last == situation.should_be
+    if not any(isinstance(host, Turncoat) for host in situation.hosts):
+        assert second == situation.should_be
+
+
+@pytest.mark.parametrize("name", ["accepts-everything-for-a-day", "becomes-a-catch-all"])
+def test_what_a_host_accepts_while_it_is_in_doubt_is_no_evidence(name: str, told: Told) -> None:
+    """Neither that dead mailboxes live, nor that the domain is a catch-all."""
+    statuses = {local: told.visits[1][f"{local}@{name}.test"][0] for local in ("live", "dead")}
+    assert statuses["dead"] in (Status.INVALID, Status.UNKNOWN)
+    assert statuses["live"] in (Status.VALID, Status.UNKNOWN)
 
 
 def test_hosts_whose_answer_says_nothing_are_not_asked(told: Told) -> None:

@@ -37,7 +37,8 @@ from ct_pipeline_tests.storage.records import (
 
 # What the judge works out from the row, the lists and the rules of the day.
 FROM_TODAYS_RULES = {
-    "reading", "settled", "is_gibberish", "canonical_email", "listing", "is_refusal_doubtful",
+    "reading", "settled", "is_gibberish", "canonical_email", "listing", "is_acceptance_doubtful",
+    "is_refusal_doubtful",
 }  # fmt: skip
 
 

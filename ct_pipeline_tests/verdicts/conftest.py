@@ -24,6 +24,7 @@ ORDINARY = Evidence(
     mx_record="mx1.hoster.example",
     is_disposable=False,
     is_free=False,
+    is_acceptance_doubtful=False,
     is_refusal_doubtful=False,
     domain_looked_up_at=datetime(2026, 11, 20, 8, 0, tzinfo=UTC),
     reading=None,

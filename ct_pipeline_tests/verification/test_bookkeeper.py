@@ -153,9 +153,11 @@ def test_vague_refusals_of_some_names_are_no_evidence_against_the_others():
         1: (False, 1),
         2: (False, 1),
         3: (False, 1),
-        4: (True, 0),
-        5: (True, 0),
+        4: (False, 1),
+        5: (False, 1),
     }
+    probes = {probe.probe_id: probe for probe in kept.page.probes}
+    assert [probes[turns[number].probe_id or 0].kind for number in (4, 5)] == [ProbeKind.SESSION] * 2
 
 
 def test_where_we_are_unwelcome_nothing_is_burned_and_all_is_due_at_the_next_trial():

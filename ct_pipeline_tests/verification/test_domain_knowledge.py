@@ -1,5 +1,7 @@
 """What answers say of a domain: catch-all, telling names apart, not worth asking on; and how they are taken back."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +26,8 @@ ALL = [ACCEPTED, UNKNOWN, DISABLED, FULL, UNCLEAR, RELAY, NO_PROMISE, GREYLISTED
 MAILBOX, RANDOM, CONTROL = ProbeKind.MAILBOX, ProbeKind.RANDOM, ProbeKind.CONTROL
 
 
-def after(*answers: tuple[ProbeKind, Reading], **known: bool) -> DomainKnowledge:
-    knowledge = DomainKnowledge(known.get("catch_all"), known.get("tells_apart"))
+def after(*answers: tuple[ProbeKind, Reading], **known: Any) -> DomainKnowledge:
+    knowledge = DomainKnowledge(known.pop("catch_all", None), known.pop("tells_apart", None), **known)
     for kind, reading in answers:
         knowledge.learn(kind, reading)
     return knowledge
@@ -49,7 +51,7 @@ def after(*answers: tuple[ProbeKind, Reading], **known: bool) -> DomainKnowledge
         ([(MAILBOX, ACCEPTED), (RANDOM, RELAY)], None),
         ([(MAILBOX, UNCLEAR), (CONTROL, ACCEPTED)], None),
         ([(MAILBOX, UNCLEAR), (MAILBOX, ACCEPTED)], None),
-        ([(MAILBOX, UNKNOWN), (RANDOM, ACCEPTED)], True),
+        ([(MAILBOX, UNKNOWN), (RANDOM, ACCEPTED)], False),  # in doubt
         ([(MAILBOX, NO_PROMISE)], None),
     ],
 )
@@ -81,9 +83,70 @@ def test_a_host_that_refuses_even_postmaster_overrules_what_was_known():
     assert after((MAILBOX, UNCLEAR), (CONTROL, UNCLEAR), catch_all=False, tells_apart=True).tells_apart is False
 
 
-def test_what_earlier_visits_found_holds_until_the_made_up_name_says_otherwise():
+def test_what_earlier_visits_found_holds_until_it_is_found_otherwise_twice():
     assert after((MAILBOX, ACCEPTED), catch_all=False).is_catch_all is False
-    assert after((RANDOM, ACCEPTED), catch_all=False).is_catch_all is True
+    assert after((RANDOM, ACCEPTED), catch_all=False).is_catch_all is False
+    assert after((RANDOM, ACCEPTED), catch_all=False, is_doubted=True).is_catch_all is False
+    assert after((RANDOM, ACCEPTED), catch_all=False, is_doubted=True, may_confirm=True).is_catch_all is True
+
+
+@pytest.mark.parametrize(
+    ("answers", "known", "is_in_doubt"),
+    [
+        ([(RANDOM, ACCEPTED)], {}, False),
+        ([(RANDOM, ACCEPTED)], {"catch_all": False}, True),
+        ([(MAILBOX, UNKNOWN), (RANDOM, ACCEPTED)], {}, True),
+        ([(RANDOM, UNKNOWN), (RANDOM, ACCEPTED)], {}, True),
+        ([(RANDOM, ACCEPTED), (RANDOM, UNKNOWN)], {}, False),
+        ([(RANDOM, GREYLISTED)], {"catch_all": False}, False),
+        ([(RANDOM, UNKNOWN)], {"catch_all": False, "is_doubted": True}, False),
+        ([(RANDOM, ACCEPTED)], {"catch_all": False, "is_doubted": True}, True),
+        ([(RANDOM, ACCEPTED)], {"catch_all": False, "is_doubted": True, "may_confirm": True}, False),
+        # it refuses some names even today
+        ([(MAILBOX, UNKNOWN), (RANDOM, ACCEPTED)], {"is_doubted": True, "may_confirm": True}, True),
+    ],
+)
+def test_a_host_that_accepts_what_it_refused_is_in_doubt(answers, known, is_in_doubt):
+    knowledge = after(*answers, **known)
+    assert knowledge.is_in_doubt is is_in_doubt
+    if is_in_doubt:
+        assert knowledge.is_catch_all is False
+        assert not knowledge.wants_made_up_name
+
+
+def test_a_mailbox_that_was_refused_and_is_accepted_brings_the_doubt_itself():
+    knowledge = after(catch_all=False)
+    knowledge.learn(MAILBOX, ACCEPTED, was_refused=True)
+    assert knowledge.wants_made_up_name, "somebody may have made the mailbox meanwhile"
+    knowledge.learn(RANDOM, UNKNOWN)
+    assert not knowledge.wants_made_up_name
+    assert not knowledge.is_in_doubt
+    risen = after()
+    risen.learn(MAILBOX, ACCEPTED, was_refused=True)
+    risen.learn(RANDOM, ACCEPTED)
+    assert risen.is_in_doubt
+
+
+@pytest.mark.parametrize(
+    ("second", "is_catch_all"), [(None, None), (ACCEPTED, True), (UNKNOWN, False), (GREYLISTED, None), (UNCLEAR, False)]
+)
+def test_a_large_domain_is_a_catch_all_when_it_accepts_two_made_up_names(second, is_catch_all):
+    answers = [(MAILBOX, ACCEPTED), (RANDOM, ACCEPTED)] + ([(RANDOM, second)] if second else [])
+    knowledge = after(*answers, names_needed=2)
+    assert knowledge.is_catch_all is is_catch_all
+    assert knowledge.wants_made_up_name is (is_catch_all is None)
+
+
+def test_postmaster_alone_is_no_proof_that_the_others_do_not_exist():
+    """Hosts that turn us away in vague words often let postmaster through."""
+    vague = [(MAILBOX, UNCLEAR), (CONTROL, ACCEPTED), (RANDOM, UNCLEAR)]
+    assert after(*vague).tells_apart is True
+    several = after(*vague, (MAILBOX, UNCLEAR), (MAILBOX, UNCLEAR), tells_apart=True)
+    assert several.may_be_refusing_us
+    assert several.tells_apart is None
+    assert several.stop is None
+    assert after(*vague, *[(MAILBOX, UNCLEAR)] * 9).stop == UNCLEAR
+    assert after(*vague, *[(MAILBOX, UNCLEAR)] * 9, (MAILBOX, ACCEPTED)).tells_apart is True
 
 
 @pytest.mark.parametrize(
@@ -108,9 +171,9 @@ def test_when_asking_on_is_pointless(answers, stop):
 
 @given(st.lists(st.tuples(st.sampled_from([MAILBOX, RANDOM, CONTROL]), st.sampled_from(ALL)), max_size=8), st.data())
 def test_answers_that_are_taken_back_leave_no_trace(answers, data):
-    """In whichever order the others came; a made-up name and postmaster are only asked again after that."""
+    """In whichever order the others came; postmaster is only asked again after that."""
     seen: set[ProbeKind] = set()
-    once = [a for a in answers if a[0] is MAILBOX or not (a[0] in seen or seen.add(a[0]))]
+    once = [a for a in answers if a[0] is not CONTROL or not (a[0] in seen or seen.add(a[0]))]
     fallen = data.draw(st.lists(st.sampled_from(range(len(once))), unique=True)) if once else []
     knowledge = after(*once)
     for index in fallen:
@@ -119,3 +182,4 @@ def test_answers_that_are_taken_back_leave_no_trace(answers, data):
     assert (knowledge.is_catch_all, knowledge.tells_apart) == (without.is_catch_all, without.tells_apart)
     assert (knowledge.stop is None) == (without.stop is None)
     assert knowledge.answer_count == without.answer_count
+    assert len(knowledge.made_up) == len(without.made_up)

@@ -70,7 +70,7 @@ def plan(known: Iterable[DomainFacts], rows: Providers | None = None, per_domain
     lists: OperatorLists = options.pop("lists", NO_LISTS)
     limits = Limits(**{"site": SMALL, "probe_forbidden": False} | options)
     by_domain = {one.domain: one for one in known}
-    return plan_lane("small-00", due, by_domain, catch_all, rows or load_providers(), limits, lists)
+    return plan_lane("small-00", due, by_domain, catch_all, rows or load_providers(), limits, NOW, lists)
 
 
 def only_site(lane_plan: LanePlan) -> SitePlan:
@@ -184,7 +184,7 @@ def test_where_it_is_known_that_names_matter_no_made_up_one_is_needed():
 
 def test_addresses_of_domains_without_facts_are_left_out():
     due = [DueAddress(1, "ann@nowhere.test", "nowhere.test", 0)]
-    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS) == LanePlan([], [])
+    assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS, NOW) == LanePlan([], [])
 
 
 def test_what_the_operators_lists_name_is_not_asked():

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.bookkeeper import IN_DOUBT
+from ct_pipeline.verification.planner import DOUBT_CONFIRMED_AFTER
 from ct_pipeline.verification.recheck import (
     DELAYS,
     JITTER_RATE,
@@ -15,6 +17,7 @@ from ct_pipeline.verification.recheck import (
     next_attempt,
     retry_hint,
 )
+from ct_pipeline.verification.reply_rules import load_rules
 from ct_pipeline.vocabulary import About, Reason
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -133,8 +136,36 @@ def test_answers_are_not_asked_again(reason):
     assert next_attempt(Reading(reason, About.ADDRESS, "test"), 1, NOW, seed=1) is None
 
 
-def test_an_unclear_refusal_is_asked_once_more_but_an_unclear_delay_like_any_delay():
+def test_an_unclear_refusal_is_asked_twice_more_but_an_unclear_delay_like_any_delay():
     unclear = Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, "test")
-    assert next_attempt(unclear, 1, NOW, seed=1) is not None
-    assert next_attempt(unclear, 2, NOW, seed=1) is None
+    assert next_attempt(unclear, 2, NOW, seed=1) is not None
+    assert next_attempt(unclear, 3, NOW, seed=1) is None
     assert next_attempt(temporary(Reason.UNCLEAR_REPLY), 4, NOW, seed=1) is not None
+
+
+def test_a_domain_in_doubt_is_asked_again_when_the_same_finding_would_confirm_it():
+    due = next_attempt(IN_DOUBT, 1, NOW, seed=1)
+    assert due is not None
+    assert due - NOW > DOUBT_CONFIRMED_AFTER
+
+
+def test_a_full_mailbox_is_asked_again_also_where_the_host_calls_it_permanent():
+    full = Reading(Reason.MAILBOX_FULL, About.ADDRESS, "test")
+    assert next_attempt(full, 1, NOW, seed=1) is not None
+
+
+def test_whatever_a_host_may_say_settles_the_mailbox_or_has_its_delays():
+    settled = {
+        Reason.ACCEPTED,
+        Reason.MAILBOX_NOT_FOUND,
+        Reason.MAILBOX_DISABLED,
+        Reason.MAILBOX_MOVED,
+        Reason.SYNTAX_ERROR,
+        Reason.SMTPUTF8_REQUIRED,
+        Reason.DOMAIN_NOT_HOSTED,
+        Reason.DOMAIN_NOT_FOUND,
+        Reason.NULL_MX,
+    }
+    said = {rule.reason for rule in load_rules().rules}
+    assert said - set(DELAYS) <= settled
+    assert not settled & set(DELAYS)

@@ -11,6 +11,9 @@ EVIDENCE = """
 alter table ledger.due add column definitive_probe_id bigint;
 comment on column ledger.due.definitive_probe_id is
     'the last reply that settled whether the mailbox exists; probe_id may be a later one that left it open';
+alter table ledger.catch_all_facts add column doubted_at timestamptz;
+comment on column ledger.catch_all_facts.doubted_at is
+    'since when a made-up name is accepted although the domain has refused names before; null: it is not';
 """
 
 VERDICTS = """
