@@ -12,7 +12,7 @@ BUILD_TOOLS := hatchling editables # pip asks for neither by itself when it buil
 # make bench LANE_SIZES="--full --million" takes a quarter of an hour; PEER_PYTHON names a Python that has the peer installed.
 BENCHMARKS := ct_pipeline_tests/benchmarks
 STAGE_BENCHMARKS := normalize.py contact_files.py profile_pulls.py ledger_writes.py domain_lookup.py reply_reading.py \
-	judging.py planning.py
+	judging.py planning.py gibberish.py
 LANE_SIZES ?=
 PEER_PYTHON ?= $(RUN)/python
 FUZZ_SECONDS := $(or $(SECONDS),300)

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     )
     gibberish: GibberishThreshold = Field(
         default=GibberishThreshold.MEDIUM,
-        description="How unlike a name a local part must be to be flagged: docs/reference/address_facts.md.",
+        description="How readily a local part is flagged as gibberish: docs/reference/address_facts.md has the rates.",
         json_schema_extra={"values": "`off`, `medium` or `high`"},
     )
     fresh_for_days: int = Field(default=30, ge=1, le=3650, description="A final answer is not asked again within this.")

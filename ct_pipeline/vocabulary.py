@@ -158,11 +158,11 @@ class Region(StrEnum):
 
 
 class GibberishThreshold(StrEnum):
-    """How unlike a name a local part must be to be called gibberish."""
+    """How readily a local part is called gibberish; the rates stand in docs/reference/address_facts.md."""
 
-    OFF = "off"  # nothing is
-    MEDIUM = "medium"  # fewer than 1 in 100 real names are
-    HIGH = "high"  # only what is beyond doubt: fewer than 1 in 1,000 real names
+    OFF = "off"  # never
+    MEDIUM = "medium"
+    HIGH = "high"  # more of the random strings, and more of the real names
 
 
 class ExportAction(StrEnum):

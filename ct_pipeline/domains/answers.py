@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ct_pipeline.domains.disposable import is_disposable
+from ct_pipeline.domains.disposable import is_disposable, is_disposable_host
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.domains.lanes import lane_of, registrable_domain
 from ct_pipeline.domains.networks import IPNetwork, is_dialable
@@ -133,7 +133,7 @@ def facts_from_answers(
         provider=provider,
         site=site,
         lane=lane_of(site, providers),
-        is_disposable=is_disposable(domain),
+        is_disposable=is_disposable(domain) or (primary is not None and is_disposable_host(primary)),
         is_free=providers.is_free(domain),
         looked_up_at=now,
         expires_at=now + finding.fresh_for,

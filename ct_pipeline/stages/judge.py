@@ -2,14 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+import psycopg
 
 from ct_pipeline.domains.providers import Accepts, Provider, Providers, Refuses, load_providers
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.rules_in_force import rules_in_force
+from ct_pipeline.stages.string_facts import StringFactFinder, StringFacts
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.storage.listed_addresses import ask_delisted
 from ct_pipeline.storage.rules_history import (
     Rejudgement,
     begin_rejudgement,
@@ -49,6 +53,7 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
     summary = JudgeSummary(rules_version=bench.rules_version)
     rejudgement_id: int | None = None
     with open_ledger(settings) as conn:
+        bench.ask_delisted(conn)
         note_rules(conn, *bench.rules_in_force, datetime.now(UTC))
         while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
             if rejudgement_id is None and any(row.revision is None for row in rows):
@@ -69,8 +74,10 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
 def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     """The verdicts on ``addresses`` (normalized) as the evidence stands, in that order; stored as well."""
     with open_ledger(settings) as conn:
+        bench = _Bench(settings)
+        bench.ask_delisted(conn)
         rows = evidence_of(conn, addresses)
-        verdicts = _Bench(settings).judge(rows)
+        verdicts = bench.judge(rows)
         keep_verdicts(conn, verdicts, rows)
     by_address = {verdict.address: verdict for verdict in verdicts}
     return [by_address[address] for address in addresses if address in by_address]
@@ -83,7 +90,8 @@ class _Bench:
         self._probe_forbidden = settings.probe_forbidden
         self._reader = ReplyReader.load()
         self._providers: Providers = load_providers()
-        self.rules_in_force = rules_in_force(settings)
+        self.string_facts = StringFactFinder(settings)
+        self.rules_in_force = rules_in_force(settings, self.string_facts.operator_lists)
         self.rules_version = self.rules_in_force.version
         self._rules = JudgingRules(
             self.rules_version,
@@ -91,28 +99,33 @@ class _Bench:
             fresh_for=timedelta(days=settings.fresh_for_days),
         )
 
-    def judge(self, rows: Iterable[EvidenceRow]) -> list[Verdict]:
+    def ask_delisted(self, conn: psycopg.Connection) -> None:
+        """Before the verdicts that tell which addresses these are give way to others."""
+        ask_delisted(conn, self.string_facts.operator_lists.listing_of, datetime.now(UTC))
+
+    def judge(self, rows: Sequence[EvidenceRow]) -> list[Verdict]:
         now = datetime.now(UTC)
         rules = self._rules
-        return [judge(self._evidence(row), rules, now) for row in rows]
+        facts = zip(rows, self.string_facts.find(rows), strict=True)
+        return [judge(self._evidence(row, of_string), rules, now) for row, of_string in facts]
 
-    def _evidence(self, row: EvidenceRow) -> Evidence:
+    def _evidence(self, row: EvidenceRow, facts: StringFacts) -> Evidence:
         provider = self._providers.named(row.provider)
         return Evidence(
             address_id=row.address_id,
             address=row.address,
             syntax_reason=row.syntax_reason,
-            is_role=row.is_role,
-            is_gibberish=False,
+            is_role=facts.is_role,
+            is_gibberish=facts.is_gibberish,
             suggested_email=row.suggested_email,
-            canonical_email=None,
-            listing=None,
+            canonical_email=facts.canonical_email,
+            listing=facts.listing,
             mail_service=row.mail_service,
             dns_detail=row.dns_detail,
             provider=row.provider,
             mx_record=row.mx_record,
-            is_disposable=row.is_disposable,
-            is_free=row.is_free,
+            is_disposable=facts.is_disposable,
+            is_free=facts.is_free,
             is_acceptance_doubtful=provider is not None and provider.accepts is Accepts.IN_DOUBT,
             is_refusal_doubtful=provider is not None and provider.refuses is Refuses.IN_DOUBT,
             domain_looked_up_at=row.domain_looked_up_at,

@@ -14,7 +14,9 @@ from importlib.metadata import version as package_version
 from importlib.resources import files
 from typing import NamedTuple
 
+from ct_pipeline.addresses.operator_lists import OperatorLists
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.operator_list_files import load_operator_lists
 from ct_pipeline.verdicts.judge import JUDGE_VERSION
 from ct_pipeline.verification.reply_rules import load_rules
 
@@ -23,6 +25,9 @@ _DATA_FILES = {
     "providers": ("ct_pipeline.domains", "providers.toml"),
     "score priors": ("ct_pipeline.verdicts", "score_priors.toml"),
     "role words": ("ct_pipeline.addresses", "role_words.toml"),
+    "gibberish model": ("ct_pipeline.addresses", "gibberish_model.toml"),
+    "canonical forms": ("ct_pipeline.addresses", "canonical_rules.toml"),
+    "disposable mail hosts": ("ct_pipeline.domains", "disposable_hosts.toml"),
 }
 # part: package on PyPI
 _LISTS_FROM_PACKAGES = {"disposable domains": "disposable-email-domains"}
@@ -35,9 +40,18 @@ class RulesInForce(NamedTuple):
     parts: Mapping[str, str]
 
 
-def rules_in_force(settings: Settings) -> RulesInForce:
-    """Today's rules."""
-    parts = {**_parts_of_this_installation(), **_parts_of_settings(settings)}
+def rules_in_force(settings: Settings, operator_lists: OperatorLists | None = None) -> RulesInForce:
+    """Today's rules. The operator's lists are read from their files where they are not given.
+
+    Raises:
+        SettingsError: a list of the operator cannot be read.
+    """
+    lists = load_operator_lists(settings) if operator_lists is None else operator_lists
+    parts = {
+        **_parts_of_this_installation(),
+        **_parts_of_settings(settings),
+        "allow and block lists": lists.version,
+    }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return RulesInForce(f"{JUDGE_VERSION}-{digest[:16]}", parts)
 
@@ -50,6 +64,7 @@ def rules_version(settings: Settings) -> str:
 def _parts_of_settings(settings: Settings) -> dict[str, str]:
     return {
         "CT_FRESH_FOR_DAYS": str(settings.fresh_for_days),
+        "CT_GIBBERISH": settings.gibberish.value,
         "CT_ROLE_IS_SAFE": str(settings.role_is_safe).lower(),
         "CT_PROBE_FORBIDDEN": str(settings.probe_forbidden).lower(),
     }

@@ -63,7 +63,7 @@ def verify_lanes_iter(
     """
     egresses, lists = load_egresses(settings), load_operator_lists(settings)
     with open_ledger(settings) as conn:
-        ask_delisted(conn, lambda address: lists.listing_of(address) is not None, datetime.now(UTC))
+        ask_delisted(conn, lists.listing_of, datetime.now(UTC))
         if settings.probe_forbidden:
             ask_after_all(conn, datetime.now(UTC), pull_id)
         busy = lanes_due(conn, datetime.now(UTC), pull_id)

@@ -10,7 +10,7 @@ from ct_pipeline.vocabulary import Reason
 BATCH_ADDRESSES = 50_000
 
 
-def ask_delisted(conn: psycopg.Connection, is_listed: Callable[[str], bool], now: datetime) -> int:
+def ask_delisted(conn: psycopg.Connection, listing_of: Callable[[str], object | None], now: datetime) -> int:
     """Addresses whose verdict rests on a list that names them no longer become due; how many.
 
     To be called before they are judged anew: afterwards nothing tells them from those that were answered. One that has
@@ -20,7 +20,7 @@ def ask_delisted(conn: psycopg.Connection, is_listed: Callable[[str], bool], now
     with conn.transaction(), conn.cursor("listed_addresses") as cursor:
         cursor.execute(_LISTED, {"reasons": [Reason.ALLOW_LISTED, Reason.BLOCK_LISTED]})
         while rows := cursor.fetchmany(BATCH_ADDRESSES):
-            delisted = [address_id for address_id, address in rows if not is_listed(address)]
+            delisted = [address_id for address_id, address in rows if listing_of(address) is None]
             if delisted:
                 asked_count += conn.execute(_MAKE_DUE, {"address_ids": delisted, "now": now}).rowcount
     return asked_count
