@@ -27,7 +27,9 @@ HOSTS_SHOWN = 4
 HOST_ADDRESSES_SHOWN = 2
 LABEL_WIDTH = 12
 TEXT_LENGTH = 300  # characters of a remote host's words; --json has them all
-NOT_ASKED = "not asked:"  # how the dialogue records an address that a host cannot be asked about
+# How the verifier records what no host has said.
+NOT_ASKED = "not asked:"
+IN_DOUBT = "in doubt:"
 PROBE_LABELS = {"mailbox": "asked", "random": "made-up name", "control": "postmaster", "session": "session"}
 ABOUT = {
     "address": "about the address",
@@ -90,10 +92,7 @@ def _rows(one: "Explanation") -> Iterator[Row]:
         return
     yield from _why(one)
     if one.held_by:
-        yield (
-            "held by",
-            "; ".join(f"{held.audience}, {held.source_name} on {_when(held.pulled_at)}" for held in one.held_by),
-        )
+        yield "held by", "; ".join(_holding(held.audience, held.source_name, held.pulled_at) for held in one.held_by)
     if one.facts is not None:
         yield from _what_dns_says(one.facts)
         yield from _who_runs_it(one.facts, one.provider)
@@ -169,6 +168,8 @@ def _catch_all(one: "Explanation") -> Iterator[Row]:
     by = next(
         (read for read in (*one.domain_probes, *one.probes) if read.recorded.probe.probe_id == fact.probe_id), None
     )
+    if fact.doubted_at is not None:
+        told_apart += f"; in doubt since {_when(fact.doubted_at)}: it accepts names that it has refused before"
     found = f"found {_when(fact.found_at)}" + (f" by {by.recorded.probe.reply.code} to {by.about}" if by else "")
     yield "catch-all", f"{answer}{told_apart}; {found}, good until {_when(fact.expires_at)}"
 
@@ -238,6 +239,8 @@ class _Trail:
 def _reply(code: int, enhanced: str | None, text: str, where: str) -> Row:
     if text.startswith(NOT_ASKED):
         return "not asked", _folded(text.removeprefix(NOT_ASKED))
+    if text.startswith(IN_DOUBT):
+        return "in doubt", _folded(text.removeprefix(IN_DOUBT))
     words = _folded(text)
     if not code:
         return "no reply", f"{words} (at {where})"

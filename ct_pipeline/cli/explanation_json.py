@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ct_pipeline.verdicts.verdict import Verdict
     from ct_pipeline.verification.site_memory import BreakerNote
 
+CATCH_ALL_FIELDS = ("is_catch_all", "tells_apart", "probe_id", "found_at", "expires_at", "doubted_at")
+
 
 def as_object(one: "Explanation") -> dict[str, Any]:
     """``verdict`` and all that follows it are null, or empty, where the ledger never met the address."""
@@ -29,7 +31,9 @@ def as_object(one: "Explanation") -> dict[str, Any]:
         "held_by": [_named(held, "audience", "source_name", "pulled_at") for held in one.held_by],
         "domain": _domain(one.facts) if one.facts else None,
         "provider": _provider(one.provider) if one.provider else None,
-        "catch_all": _named(one.catch_all, "is_catch_all", "tells_apart", "probe_id", "found_at", "expires_at"),
+        "catch_all": _named(
+            one.catch_all, "is_catch_all", "tells_apart", "probe_id", "found_at", "expires_at", "doubted_at"
+        ),
         "listing": _named(one.listing, "is_allowed", "covers", "entry"),
         "flags": dict(one.flags),
         "probes": [_probe(read) for read in one.probes],

@@ -39,7 +39,7 @@ from ct_pipeline.vocabulary import Status
 
 HOLDINGS_SHOWN = 3  # the last lists and pulls that brought it
 PROBES_SHOWN = 10  # the last about an address
-DOMAIN_PROBES_SHOWN = 2  # the last of each kind
+DOMAIN_PROBES_SHOWN = 4  # the last of each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class _Records:
         today = self._reader.read(probe.reply, facts.provider if facts else "")
         return ReadProbe(
             recorded=recorded,
-            about=_asked_about(probe.kind, probe.domain, address),
+            about=_asked_about(recorded, address, self._domain_probes.get(probe.domain, ())),
             egress_way=self._ways.get(recorded.session.egress, "") if recorded.session else "",
             today=today,
             rule_source=self._sources.get(today.rule, ""),
@@ -218,13 +218,24 @@ def _deciding_probe_id(
     return catch_all.probe_id if verdict.status is Status.CATCH_ALL and catch_all is not None else None
 
 
-def _asked_about(kind: ProbeKind, domain: str, address: str) -> str:
-    match kind:
+def _asked_about(recorded: RecordedProbe, address: str, of_its_domain: Sequence[RecordedProbe]) -> str:
+    """What was asked about, "" for a session. The ledger does not keep which of its made-up names a domain was asked:
+    the reply often quotes it; else the first of a session is the first name.
+    """
+    probe = recorded.probe
+    match probe.kind:
         case ProbeKind.MAILBOX:
             return address
-        case ProbeKind.RANDOM:
-            return f"{random_name(domain)}@{domain}"
         case ProbeKind.CONTROL:
-            return f"postmaster@{domain}"
+            return f"postmaster@{probe.domain}"
         case ProbeKind.SESSION:
             return ""
+    names = [f"{random_name(probe.domain, number)}@{probe.domain}" for number in (0, 1)]
+    quoted = next((name for name in names if name in probe.reply.text.lower()), None)
+    is_second = any(
+        other.probe.kind is ProbeKind.RANDOM
+        and other.probe.session_id == probe.session_id
+        and other.probe.probe_id < probe.probe_id
+        for other in of_its_domain
+    )
+    return quoted or names[is_second]

@@ -1,7 +1,10 @@
 """Which list says what of an address: the flags of a verdict, each with where it comes from."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 
+from ct_pipeline.addresses.gibberish import model_provenance
+from ct_pipeline.domains.disposable import LIST_PACKAGE, date_of_hosts, is_disposable
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.verdicts.verdict import Verdict
 
@@ -9,13 +12,19 @@ from ct_pipeline.verdicts.verdict import Verdict
 def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
     """The flags that are set, such as ``is_role``, each with the list that it comes from."""
     domain = verdict.address.rpartition("@")[2]
-    sources = {
-        "is_disposable": f"the package disposable-email-domains {version('disposable-email-domains')}",
-        "is_free": _free_source(domain, providers),
-        "is_role": "role_words.toml",
-        "is_gibberish": "how likely its letters follow each other",
+    sources: dict[str, Callable[[], str]] = {
+        "is_disposable": lambda: _disposable_source(domain, verdict.mx_record),
+        "is_free": lambda: _free_source(domain, providers),
+        "is_role": lambda: "role_words.toml",
+        "is_gibberish": lambda: "CT_GIBBERISH; {}, {}".format(*model_provenance()),
     }
-    return {name: source for name, source in sources.items() if getattr(verdict, name)}
+    return {name: source() for name, source in sources.items() if getattr(verdict, name)}
+
+
+def _disposable_source(domain: str, mx_record: str | None) -> str:
+    if is_disposable(domain):
+        return f"the package {LIST_PACKAGE} {version(LIST_PACKAGE)}"
+    return f"its mail host {mx_record}: disposable_hosts.toml ({date_of_hosts()}), or listed in {LIST_PACKAGE} itself"
 
 
 def _free_source(domain: str, providers: Providers) -> str:

@@ -147,7 +147,7 @@ def latest_catch_all_facts(conn: psycopg.Connection, domains: Collection[str]) -
     """What was found out last of those ``domains``, expired facts too."""
     rows = conn.execute(
         """
-        select domain, is_catch_all, tells_apart, probe_id, found_at, catch_all_facts.expires_at
+        select domain, is_catch_all, tells_apart, probe_id, found_at, catch_all_facts.expires_at, doubted_at
         from ledger.domains join ledger.catch_all_facts using (domain_id) where domain = any(%s)
         """,
         (list(domains),),

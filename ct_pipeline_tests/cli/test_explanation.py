@@ -51,15 +51,15 @@ def shown(module_cli: CommandLine) -> dict[str, str]:
 def test_a_refusal_with_its_session_its_reply_and_both_halves_of_the_rule(shown: dict[str, str]) -> None:
     told = shown["nobody@shop.test"]
     told_rows = rows(told)
-    assert told_rows[:2] == [
-        (
-            "rule",
-            "mailbox_refused/mailbox_unknown: its host refuses the address for good (5xx), in words that speak of the "
-            "mailbox",
-        ),
-        ("", next(text for label, text in told_rows if text.startswith("mailbox_unknown: such a reply means"))),
-    ]
-    assert "mailbox_not_found, about the address; source: RFC 3463" in told_rows[1][1]
+    (judged, rule), (_, meaning), *_ = told_rows
+    assert judged == "rule"
+    assert re.fullmatch(
+        r"mailbox_refused/\w+: its host refuses the address for good \(5xx\), in words that speak of the mailbox", rule
+    )
+    reply_rule = rule.partition("/")[2].partition(":")[0]
+    assert meaning.startswith(
+        f"{reply_rule}: such a reply means mailbox_not_found, about the address; source: RFC 3463"
+    )
     assert re.fullmatch(r"mx\.shop\.test \(127\.77\.\d+\.\d+\)", row(told, "mail hosts"))
     assert re.fullmatch(rf"{TIME}, mx, good until {TIME}", row(told, "looked up"))
     assert row(told, "provider") == "shop.test (lane small-45), a small site without a row of its own"
@@ -72,7 +72,7 @@ def test_a_refusal_with_its_session_its_reply_and_both_halves_of_the_rule(shown:
         "system chooses",
     ) in told_rows
     assert re.fullmatch(r"550 5\.1\.1 <nobody@shop\.test>: .* \(at rcpt after \d+ ms\)", row(told, "reply"))
-    assert row(told, "read as") == "mailbox_not_found, about the address, by mailbox_unknown"
+    assert row(told, "read as") == f"mailbox_not_found, about the address, by {reply_rule}"
 
 
 def test_the_catch_all_fact_with_the_made_up_name_and_its_reply(shown: dict[str, str]) -> None:
@@ -151,10 +151,11 @@ def test_a_verdict_of_other_rules_says_what_it_was(cli: CommandLine) -> None:
     execute(cli, "update ledger.probes set reason = 'unclear_reply', rule = 'no_rule_fits'")
     shown = cli("check", "--no-ask", "nobody@shop.test").stdout
     assert re.fullmatch(
-        rf"unknown · unclear_reply, judged {TIME} by mailbox_refused/mailbox_unknown \(rules old\)",
+        rf"unknown · unclear_reply, judged {TIME} by mailbox_refused/\w+ \(rules old\)",
         row(shown, "before"),
     )
-    assert row(shown, "read as").endswith("by mailbox_unknown (then: unclear_reply, by no_rule_fits)")
+    assert row(shown, "read as").startswith("mailbox_not_found, about the address, by ")
+    assert row(shown, "read as").endswith("(then: unclear_reply, by no_rule_fits)")
     assert "before" not in dict(rows(cli("check", "--no-ask", "nobody@shop.test").stdout))
 
 
@@ -217,7 +218,7 @@ def test_an_object_a_line_with_everything_that_is_shown(cli: CommandLine) -> Non
     assert ann | {"given": ""} == again | {"given": ""}
 
     assert (ann["email"], ann["verdict"]["status"], ann["verdict"]["reason"]) == ("ann@shop.test", "valid", "accepted")
-    assert ann["deciding"]["reply_rule"] == "accepted"
+    assert ann["deciding"]["reply_rule"] == ann["probes"][0]["read_today"]["rule"]
     assert ann["deciding"]["source"].startswith("RFC 5321")
     (probe,) = ann["probes"]
     assert (probe["code"], probe["stage"], probe["is_deciding"]) == (250, "rcpt", True)
