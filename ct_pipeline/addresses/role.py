@@ -22,5 +22,14 @@ def role_mask(local_parts: pl.Series) -> pl.Series:
 @cache
 def role_words() -> frozenset[str]:
     """All words of ``role_words.toml``, read from the package once."""
-    groups = tomllib.loads(files("ct_pipeline.addresses").joinpath("role_words.toml").read_text(encoding="utf-8"))
-    return frozenset(word for group in groups.values() for word in group["words"])
+    return frozenset(word for group in _groups().values() for word in group["words"])
+
+
+def date_of_role_words() -> str:
+    """The month of the newest group."""
+    return max(group["date"] for group in _groups().values())
+
+
+@cache
+def _groups() -> dict[str, dict]:
+    return tomllib.loads(files("ct_pipeline.addresses").joinpath("role_words.toml").read_text(encoding="utf-8"))

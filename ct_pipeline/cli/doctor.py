@@ -14,12 +14,12 @@ from ct_pipeline.cli.running_database import running_database
 from ct_pipeline.errors import CtPipelineError
 from ct_pipeline.settings import Settings, load_settings
 
-COLOURS = {"ok": "green", "problem": "red", "untested": "yellow"}
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "untested": "yellow"}
 
 
 def doctor() -> None:
-    """Look at settings, database, disk, CleverTap, clock and resolver; and for each egress at HELO name, MAIL FROM,
-    outbound port 25 and DNS block lists.
+    """Look at settings, database, disk, the age of each list, CleverTap, clock and resolver; and for each egress at
+    HELO name, MAIL FROM, outbound port 25 and DNS block lists.
 
     Sends no mail and changes nothing. Exit status 1 when there is a problem.
     """

@@ -29,6 +29,12 @@ class Providers:
             + [domain for free in self.free_lists for domain in free.domains]
         )
 
+    @property
+    def date(self) -> str:
+        """The newest month among the sources of all claims, as ``2026-11``."""
+        sources = [source for row in self.rows for source in row.source.values()]
+        return max(source.month for source in [*sources, *(free.source for free in self.free_lists)])
+
     def named(self, name: str) -> Provider | None:
         return self._by_name.get(name)
 

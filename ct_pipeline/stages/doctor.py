@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncGenerator, Iterable
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ct_pipeline.addresses.operator_lists import NO_LISTS
 from ct_pipeline.clevertap.client import CleverTap
 from ct_pipeline.clevertap.connection import connection_of
 from ct_pipeline.clevertap.retry import HURRIED
@@ -18,6 +19,8 @@ from ct_pipeline.settings import Settings, misspelt_variables
 from ct_pipeline.stages.doctor_of_egresses import examine_egresses, sender_domain, subjects_of_egresses
 from ct_pipeline.stages.egresses import Egresses, load_egresses
 from ct_pipeline.stages.finding import Finding, State
+from ct_pipeline.stages.list_ages import findings_of_lists, list_provenances
+from ct_pipeline.stages.operator_list_files import load_operator_lists
 from ct_pipeline.storage.database import connect, describe_url, resolve_database_url
 from ct_pipeline.storage.migrations import latest_revision, revision_of
 from ct_pipeline.to_clevertap.policy import Policy
@@ -42,6 +45,8 @@ async def examine(
     yield _variables(settings, environment)
     yield await asyncio.to_thread(_database, settings, database_fault)
     yield _disk(settings)
+    for finding in _lists(settings):
+        yield finding
     async for finding in _clevertap(settings):
         yield finding
     try:
@@ -105,6 +110,16 @@ def _disk(settings: Settings) -> Finding:
         return Finding("disk", State.OK, what)
     mend = "Free some space, or set CT_STATE_DIR to a folder on a larger disk."
     return Finding("disk", State.PROBLEM, what, mend)
+
+
+def _lists(settings: Settings) -> Iterator[Finding]:
+    try:
+        lists = load_operator_lists(settings)
+    except SettingsError as error:
+        yield Finding("operator lists", State.PROBLEM, "a list does not fit", str(error))
+        lists = NO_LISTS
+        settings = settings.model_copy(update={"allow_list": None, "block_list": None})
+    yield from findings_of_lists(list_provenances(settings, lists), datetime.now(UTC).date())
 
 
 async def _clevertap(settings: Settings) -> AsyncGenerator[Finding]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 class State(StrEnum):
     OK = "ok"
+    WARNING = "warning"  # it works, and should be mended before long
     PROBLEM = "problem"
     UNTESTED = "untested"  # something else has to be mended, or set, first
 

@@ -31,7 +31,7 @@ from ct_pipeline.verification.probe import ProbeKind, Reply
 from ct_pipeline.verification.replies import ReplyReader
 from ct_pipeline.vocabulary import About, Reason
 
-BATCH_ADDRESSES = 20_000
+BATCH_ADDRESSES = 50_000
 
 
 @dataclass(slots=True)

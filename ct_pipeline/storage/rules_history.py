@@ -92,9 +92,7 @@ def note_changes(conn: psycopg.Connection, rejudgement_id: int) -> None:
 
     Inside the transaction that merges the stage, before it does.
     """
-    parameters = {"id": rejudgement_id, "samples": SAMPLES}
-    conn.execute(_COUNT_CHANGES, parameters)
-    conn.execute(_COUNT_JUDGED, parameters)
+    conn.execute(_COUNT_CHANGES, {"id": rejudgement_id, "samples": SAMPLES})
 
 
 def last_rejudgement(conn: psycopg.Connection) -> Rejudgement | None:
@@ -138,25 +136,26 @@ def _differences(
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
-_OUTDATED = """
-from new_verdicts n join ledger.verdicts v using (address_id)
-where n.seen_revision is null and v.rules_version <> n.rules_version
-"""
-
-_COUNT_JUDGED = f"""
-update ledger.rejudgements set ended_at = null, judged_count = judged_count + (select count(*) {_OUTDATED})
-where rejudgement_id = %(id)s
-"""  # noqa: S608 - the words above
-
-_COUNT_CHANGES = f"""
+_COUNT_CHANGES = """
+with found as materialized (
+    select v.status as old_status, v.reason as old_reason, v.safe_to_send as old_safe_to_send,
+           n.status, n.reason, n.safe_to_send, count(*) as address_count,
+           (array_agg(n.address_id order by n.address_id))[:%(samples)s] as sample_address_ids
+    from new_verdicts n join ledger.verdicts v using (address_id)
+    where n.seen_revision is null and v.rules_version <> n.rules_version
+    group by 1, 2, 3, 4, 5, 6
+),
+counted as (
+    update ledger.rejudgements
+    set ended_at = null, judged_count = judged_count + coalesce((select sum(address_count) from found), 0)
+    where rejudgement_id = %(id)s
+)
 insert into ledger.rejudgement_changes
-select %(id)s, v.status, v.reason, v.safe_to_send, n.status, n.reason, n.safe_to_send, count(*),
-       (array_agg(n.address_id order by n.address_id))[:%(samples)s]
-{_OUTDATED}
-      and (v.status, v.reason, v.safe_to_send) is distinct from (n.status, n.reason, n.safe_to_send)
-group by v.status, v.reason, v.safe_to_send, n.status, n.reason, n.safe_to_send
-order by v.status, v.reason, v.safe_to_send, n.status, n.reason, n.safe_to_send
+select %(id)s, old_status, old_reason, old_safe_to_send, status, reason, safe_to_send, address_count, sample_address_ids
+from found
+where (old_status, old_reason, old_safe_to_send) is distinct from (status, reason, safe_to_send)
+order by 2, 3, 4, 5, 6, 7
 on conflict (rejudgement_id, old_status, old_reason, old_safe_to_send, status, reason, safe_to_send) do update
 set address_count = rejudgement_changes.address_count + excluded.address_count,
     sample_address_ids = (rejudgement_changes.sample_address_ids || excluded.sample_address_ids)[:%(samples)s]
-"""  # noqa: S608 - likewise
+"""

@@ -7,7 +7,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
-from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage, storable
+from ct_pipeline.storage.copy_in import analyze, copy_rows, drop_stages, make_stage
 from ct_pipeline.storage.rules_history import note_changes
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verification.probe import ProbeKind, Stage
@@ -77,18 +77,22 @@ def unjudged_evidence(conn: psycopg.Connection, rules_version: str, limit: int) 
         {"limit": limit},
     )
     if len(rows) < limit:
-        rows += _evidence(
+        # Two ranges of the index, each read from its end: nothing else finds the last few of 50 million. An address
+        # with new evidence as well is among them again.
+        known = {row.address_id for row in rows}
+        outdated = _evidence(
             conn,
             """
             (select address_id from ledger.verdicts where rules_version < %(rules_version)s
-             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+             order by rules_version limit %(limit)s)
             union all
             (select address_id from ledger.verdicts where rules_version > %(rules_version)s
-             and not exists (select from ledger.unjudged u where u.address_id = verdicts.address_id) limit %(limit)s)
+             order by rules_version desc limit %(limit)s)
             limit %(limit)s
             """,
-            {"limit": limit - len(rows), "rules_version": rules_version},
+            {"limit": limit, "rules_version": rules_version},
         )
+        rows += [row for row in outdated if row.address_id not in known][: limit - len(rows)]
     return rows
 
 
@@ -123,12 +127,12 @@ def keep_verdicts(
     latest = {verdict.address_id: verdict for verdict in verdicts}
     with conn.transaction():
         make_stage(conn, "new_verdicts", _STAGE)
-        copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, (_row(v, revisions.get(v.address_id)) for v in latest.values()))
-        analyze(conn, "new_verdicts")
+        copy_rows(conn, "new_verdicts", _STAGE_COLUMNS, ((*v, revisions.get(v.address_id)) for v in latest.values()))
+        analyze(conn, "new_verdicts", ["address_id", "seen_revision", "rules_version"])
         conn.execute(_LOCK_UNJUDGED)
         if rejudgement_id is not None:
             note_changes(conn, rejudgement_id)
-        kept_count = conn.execute(_MERGE).rowcount
+        kept_count = conn.execute(_MERGE).rowcount  # pyright: ignore[reportArgumentType, reportCallIssue]
         conn.execute(_CLEAR)
         drop_stages(conn, ["new_verdicts"])
     return kept_count
@@ -137,18 +141,29 @@ def keep_verdicts(
 def _evidence(conn: psycopg.Connection, address_ids: LiteralString, parameters: dict[str, Any]) -> list[EvidenceRow]:
     # One statement, hence one snapshot: the revision belongs to the evidence beside it.
     rows = conn.execute(_EVIDENCE.replace("{address_ids}", address_ids), parameters).fetchall()
-    return [_evidence_row(EvidenceRow(*row)) for row in rows]
+    return [_evidence_row(row) for row in rows]
 
 
-def _evidence_row(row: EvidenceRow) -> EvidenceRow:
-    return row._replace(
-        syntax_reason=Reason(row.syntax_reason) if row.syntax_reason else None,
-        mail_service=MailService(row.mail_service) if row.mail_service else None,
-        smtp_kind=ProbeKind(row.smtp_kind) if row.smtp_kind else None,
-        smtp_stage=Stage(row.smtp_stage) if row.smtp_stage else None,
-        probe_reason=Reason(row.probe_reason) if row.probe_reason else None,
-        settled_stage=Stage(row.settled_stage) if row.settled_stage else None,
-    )
+def _evidence_row(row: tuple[Any, ...]) -> EvidenceRow:
+    values = list(row)
+    for position, words in _WORDS:
+        if (value := values[position]) is not None:
+            values[position] = words[value]
+    return EvidenceRow._make(values)
+
+
+# Where a field is a word of a closed list: its position, and the words. A million rows pass through here.
+_WORDS: list[tuple[int, dict[str, Any]]] = [
+    (EvidenceRow._fields.index(field), {str(word): word for word in words})
+    for field, words in {
+        "syntax_reason": Reason,
+        "mail_service": MailService,
+        "smtp_kind": ProbeKind,
+        "smtp_stage": Stage,
+        "probe_reason": Reason,
+        "settled_stage": Stage,
+    }.items()
+]
 
 
 _EVIDENCE: LiteralString = """
@@ -169,19 +184,10 @@ left join ledger.catch_all_facts c on c.domain_id = d.domain_id
 left join ledger.unjudged u on u.address_id = a.address_id
 """
 
-_VERDICT_COLUMNS = (
-    "address_id", "status", "reason", "clearout_code", "safe_to_send", "bounce_type", "score", "score_basis",
-    "verdict_text", "is_disposable", "is_free", "is_role", "is_gibberish", "suggested_email", "canonical_email",
-    "provider", "mx_record", "is_catch_all_domain", "smtp_code", "smtp_enhanced", "smtp_text", "elapsed_ms",
-    "attempt_count", "verified_at", "next_check_at", "rule", "rules_version", "judged_at",
-)  # fmt: skip
-_STAGE_COLUMNS = (*_VERDICT_COLUMNS, "seen_revision")
-_STAGE = "like ledger.verdicts including defaults, seen_revision bigint"
-
-
-def _row(verdict: Verdict, revision: int | None) -> tuple[object, ...]:
-    values = (getattr(verdict, name) for name in _VERDICT_COLUMNS)
-    return (*(storable(str(value)) if isinstance(value, str) else value for value in values), revision)
+_VERDICT_COLUMNS = tuple(field for field in Verdict._fields if field != "address")
+# A verdict as it is, and behind it the evidence it rests on. Its texts are the ledger's own, or ours: all storable.
+_STAGE_COLUMNS = (*Verdict._fields, "seen_revision")
+_STAGE = "like ledger.verdicts, address text, seen_revision bigint"
 
 
 _LOCK_UNJUDGED = """

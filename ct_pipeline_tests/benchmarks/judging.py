@@ -156,10 +156,11 @@ STATEMENTS = (
     select address_id, address_id / 50, 'mailbox', address_id, domain_id, 'rcpt', code, enhanced,
            replace(text, '{}', address), 'unclear_reply', 'a-rule', now() - interval '1 hour', 120
     from ledger.addresses join (values
-        (0, 250, '2.1.5', 'Recipient <{}> ok'), (1, 250, '2.1.5', 'Ok'), (2, 250, '2.1.5', 'Ok'), (3, 250, '2.1.5', 'Ok'),
-        (4, 250, '2.1.5', 'Ok'), (5, 250, '2.1.5', 'Ok'), (6, 550, '5.1.1', '<{}>: Recipient address rejected: User unknown'),
+        (0, 250, '2.1.5', 'Recipient <{}> ok'), (1, 250, '2.1.5', 'Ok'), (2, 250, '2.1.5', 'Ok'),
+        (3, 250, '2.1.5', 'Ok'), (4, 250, '2.1.5', 'Ok'), (5, 250, '2.1.5', 'Ok'),
+        (6, 550, '5.1.1', '<{}>: Recipient address rejected: User unknown'),
         (7, 550, '5.1.1', 'The email account that you tried to reach does not exist'),
-        (8, 450, '4.2.0', '<{}>: Recipient address rejected: Greylisted, try again in 5 minutes'),
+        (8, 450, '4.2.0', '<{}>: Recipient address rejected: Greylisted, try again'),
         (9, 550, '5.7.1', 'Service unavailable; Client host blocked using zen.spamhaus.org')
     ) as mix (n, code, enhanced, text) on n = address_id %% 10
     """,

@@ -17,7 +17,8 @@ from ct_pipeline.stages import doctor
 from ct_pipeline_tests.cli.conftest import CommandLine
 
 SUBJECTS = [
-    "settings", "database", "disk", "CleverTap", "clock", "time zone", "resolver", "HELO name", "MAIL FROM",
+    "settings", "database", "disk", "disposable domains", "disposable hosts", "providers", "free domains", "role words",
+    "gibberish model", "canonical forms", "CleverTap", "clock", "time zone", "resolver", "HELO name", "MAIL FROM",
     "outbound port", "block lists",
 ]  # fmt: skip
 

@@ -228,6 +228,42 @@ SITUATIONS = [
     Situation("rcpt never answered", {"live": unknown(Reason.COMMAND_TIMEOUT)}, (never_answers_rcpt,)),
     Situation("hangs up at rcpt", {"live": unknown(Reason.CONNECTION_LOST)}, (hangs_up_at_rcpt,)),
     Situation("smtputf8 not offered", {"live": VALID, "livé": unknown(Reason.SMTPUTF8_REQUIRED)}, (plain,)),
+    Situation("all hosts in a private network", {"live": invalid(Reason.UNROUTABLE_MAIL_SERVER)}, dns=("A 10.0.0.1",)),
+    Situation("backup accepts everything", {"live": CATCH_ALL, "dead": CATCH_ALL}, (None, says(OK))),
+    Situation("first host busy", {"live": VALID, "dead": NOT_FOUND}, (greets_with(b"421 4.3.2 Busy\r\n"), plain)),
+    Situation(
+        "refused in several lines",
+        {"live": VALID, "dead": NOT_FOUND},
+        (says(b"550-5.1.1 The email account that you tried to reach does\r\n550 5.1.1 not exist.\r\n", "dead"),),
+    ),
+    Situation(
+        "refused in french",
+        {"live": VALID, "dead": NOT_FOUND},
+        (says("550 5.1.1 <dead>: Utilisateur inconnu, boîte inexistante\r\n".encode(), "dead"),),
+    ),
+    Situation(
+        "mailbox moved",
+        {"live": VALID, "moved": invalid(Reason.MAILBOX_MOVED)},
+        (says(b"551 5.1.6 User not local; please try <else@where.test>\r\n", "moved"),),
+    ),
+    Situation(
+        "mailbox receives too much",
+        {"live": VALID, "busy": unknown(Reason.RECIPIENT_RATE_LIMITED)},
+        (says(b"450 4.2.1 The user you are trying to contact is receiving mail at a rate that\r\n", "busy"),),
+    ),
+    Situation(
+        "domain not hosted",
+        {"ann": invalid(Reason.DOMAIN_NOT_HOSTED), "bob": invalid(Reason.DOMAIN_NOT_HOSTED)},
+        (polite(lambda _address: b"550 5.1.2 We do not host this domain here\r\n"),),
+    ),
+    Situation(
+        "sender refused",
+        {"live": unknown(Reason.SENDER_REFUSED)},
+        (refuses_mail_from(b"550 5.1.8 Sender address rejected: Domain not found\r\n"),),
+    ),
+    Situation(
+        "no smtp at all", {"live": unknown(Reason.CONNECTION_LOST)}, (greets_with(b"HTTP/1.1 400 Bad Request\r\n"),)
+    ),
     Situation("helo only", {"live": VALID, "dead": NOT_FOUND}, (knows_no_ehlo,)),
     Situation(
         "sender verify failed",
