@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from ct_pipeline.addresses.gibberish import model_provenance
+from ct_pipeline.addresses.role import date_of_role_words
 from ct_pipeline.domains.disposable import LIST_PACKAGE, date_of_hosts, is_disposable
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.verdicts.verdict import Verdict
@@ -15,7 +16,7 @@ def flag_sources(verdict: Verdict, providers: Providers) -> dict[str, str]:
     sources: dict[str, Callable[[], str]] = {
         "is_disposable": lambda: _disposable_source(domain, verdict.mx_record),
         "is_free": lambda: _free_source(domain, providers),
-        "is_role": lambda: "role_words.toml",
+        "is_role": lambda: f"role_words.toml, {date_of_role_words()}",
         "is_gibberish": lambda: "CT_GIBBERISH; {}, {}".format(*model_provenance()),
     }
     return {name: source() for name, source in sources.items() if getattr(verdict, name)}
