@@ -34,6 +34,10 @@ class Egresses:
         """Whether this machine works the lanes of ``egress``."""
         return egress.name in self._own
 
+    def has_lane(self, lane: str) -> bool:
+        """Whether ``lane`` is one: the ledger may name lanes of an earlier version."""
+        return lane in self._by_lane
+
     def works(self, lane: str) -> bool:
         """Whether this machine works ``lane``; nobody works one that is no lane any more."""
         return lane in self._by_lane and self.is_own(self.of_lane(lane))

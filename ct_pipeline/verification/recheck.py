@@ -112,6 +112,19 @@ def might_hint(gist: str) -> bool:
     return _MIGHT.search(gist) is not None
 
 
+def delay_after(reading: Reading, attempt_count: int) -> timedelta | None:
+    """The wait of the table after ``attempt_count`` attempts, without jitter; None when that was the last."""
+    delays = _delays(reading)
+    if reading.reason in _NEVER_GIVEN_UP:
+        attempt_count = min(attempt_count, len(delays))
+    return timedelta(seconds=delays[attempt_count - 1]) if 1 <= attempt_count <= len(delays) else None
+
+
+def attempt_limit(reading: Reading) -> int | None:
+    """How often in all an address is asked that gets ``reading`` each time: 1 where it is an answer, None: no end."""
+    return None if reading.reason in _NEVER_GIVEN_UP else len(_delays(reading)) + 1
+
+
 def next_attempt(
     reading: Reading, attempt_count: int, now: datetime, seed: int, *, asks_once: bool = False
 ) -> datetime | None:

@@ -51,7 +51,7 @@ def with_lists(settings: Settings, allow: str = "", block: str = "") -> Settings
 
 
 def verdicts(settings: Settings) -> dict[str, Verdict]:
-    return {one.verdict.address: one.verdict for one in check_addresses(settings, EVERYONE)}
+    return {one.address: one.verdict for one in check_addresses(settings, EVERYONE) if one.verdict is not None}
 
 
 def asked(settings: Settings) -> set[str]:

@@ -18,6 +18,7 @@ from ct_pipeline.stages.check import check_addresses
 from ct_pipeline.stages.verify import verify_lanes
 from ct_pipeline.storage.due import lanes_due
 from ct_pipeline.storage.ledger import open_ledger
+from ct_pipeline.verdicts.verdict import Verdict
 
 LANES = lane_keys(load_providers())
 GOOGLE, SMALL, OTHER = "anna@big.test", "bob@shop.test", "cid@shop.test"
@@ -71,10 +72,13 @@ def sessions(settings: Settings) -> set[tuple[str, str, str]]:
         )
 
 
+def verdicts(settings: Settings, *addresses: str) -> list[Verdict]:
+    return [one.verdict for one in check_addresses(settings, list(addresses)) if one.verdict is not None]
+
+
 def test_each_lane_is_asked_from_its_own_egress(settings: Settings, lab: Sandbox) -> None:
     settings = with_file(settings, lab)
-    checked = check_addresses(settings, [GOOGLE, SMALL])
-    assert [one.verdict.status for one in checked] == ["valid", "valid"]
+    assert [verdict.status for verdict in verdicts(settings, GOOGLE, SMALL)] == ["valid", "valid"]
     assert sessions(settings) == {
         ("google", "prober.ct-sandbox.test", "probe@ct-sandbox.test"),
         ("small", "second.ct-sandbox.test", "second@ct-sandbox.test"),
@@ -84,7 +88,9 @@ def test_each_lane_is_asked_from_its_own_egress(settings: Settings, lab: Sandbox
 def test_a_lane_of_anothers_egress_is_left_to_it_at_once(settings: Settings, lab: Sandbox) -> None:
     ours = with_file(settings, lab, own_egresses="delhi")
     left, asked = check_addresses(ours, [GOOGLE, SMALL])
+    assert asked.verdict is not None
     assert asked.verdict.status == "valid"
+    assert left.verdict is not None
     assert left.verdict.reason == "not_asked_yet"
     assert left.left_because == "belongs to egress paris"
     assert {lane for lane, _, _ in sessions(ours)} == {"small"}
@@ -102,15 +108,14 @@ def test_nobody_is_asked_under_a_name_that_does_not_fit(settings: Settings, lab:
     with pytest.raises(SettingsError, match=r"helo_name in egresses.toml, row 2 \(delhi\): gone.test does not resolve"):
         check_addresses(unfit, [GOOGLE, SMALL])
     assert sessions(unfit) == set()
-    assert check_addresses(unfit, [GOOGLE])[0].verdict.status == "valid", "the other egress is not held up by it"
+    assert verdicts(unfit, GOOGLE)[0].status == "valid", "the other egress is not held up by it"
 
 
 def test_a_proxy_that_is_down_costs_no_attempt_and_is_told(settings: Settings, lab: Sandbox) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         proxied = changed(settings, lab, proxy=f"socks5://someone:s3cret@127.0.0.1:{held.getsockname()[1]}")
-        checked = check_addresses(proxied, [SMALL])[0]
-    verdict = checked.verdict
+        (verdict,) = verdicts(proxied, SMALL)
     assert (verdict.status, verdict.reason, verdict.attempt_count) == ("unknown", "egress_trouble", 0)
     assert verdict.next_check_at is not None
     assert verdict.next_check_at > datetime.now(UTC)
