@@ -13,13 +13,15 @@ looked for in one pass.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _ESCAPED_LITERAL = re.compile(r"\\([^a-zA-Z0-9])")
 _QUANTIFIER = re.compile(r"\?|\{(\d+)(?:,\d+)?\}")
 _SHORTEST_USEFUL = 2
-_START = 4  # letters by which needles are sorted
+_PIECE = 4  # letters by which needles are sorted
+_PIECES = tuple(slice(at, at + _PIECE) for at in range(1000))  # made once: cutting texts up is most of the work
 
 
 class TextPattern(NamedTuple):
@@ -43,13 +45,16 @@ class NeedleIndex:
     """Says which of many needles are in a text, as bits of one number."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._bits: dict[str, int] = {}
-        self._by_start: dict[str, list[tuple[str, int]]] = {}
+        distinct = list(dict.fromkeys(words))
+        counts = Counter(piece for word in distinct for piece in set(_pieces(word)))
+        self._bits = {word: 1 << number for number, word in enumerate(distinct)}
+        self._by_piece: dict[str, list[tuple[str, int]]] = {}  # each word under the piece that fewest words hold
         self._short: list[tuple[str, int]] = []
-        for number, word in enumerate(dict.fromkeys(words)):
-            self._bits[word] = 1 << number
-            known = self._by_start.setdefault(word[:_START], []) if len(word) >= _START else self._short
-            known.append((word, 1 << number))
+        for word, bit in self._bits.items():
+            piece = min(_pieces(word), key=lambda piece: counts[piece], default=None)
+            known = self._short if piece is None else self._by_piece.setdefault(piece, [])
+            known.append((word, bit))
+        self._indexed = frozenset(self._by_piece)
 
     def bits(self, words: Iterable[str]) -> int:
         """The bits of ``words``, all of them known."""
@@ -57,16 +62,22 @@ class NeedleIndex:
 
     def found_in(self, text: str) -> int:
         """The bits of all needles that are in ``text``."""
-        starts = {text[at : at + _START] for at in range(len(text) - _START + 1)}
         found = 0
-        for start in starts & self._by_start.keys():
-            for word, bit in self._by_start[start]:
+        for piece in self._indexed.intersection(_pieces(text)):
+            for word, bit in self._by_piece[piece]:
                 if word in text:
                     found |= bit
         for word, bit in self._short:
             if word in text:
                 found |= bit
         return found
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """All runs of ``_PIECE`` letters in ``text``."""
+    count = max(len(text) - _PIECE + 1, 0)
+    places = _PIECES[:count] if count <= len(_PIECES) else [slice(at, at + _PIECE) for at in range(count)]
+    return map(text.__getitem__, places)
 
 
 class TextTest(NamedTuple):

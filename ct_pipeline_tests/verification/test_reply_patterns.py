@@ -74,6 +74,11 @@ def test_the_index_finds_what_is_there(words: list[str], text: str) -> None:
     assert index.found_in(text) == index.bits([word for word in words if word in text])
 
 
+def test_the_index_reads_texts_of_any_length() -> None:
+    index = NeedleIndex(["unknown", "user"])
+    assert index.found_in("x" * 5000 + "unknown") == index.bits(["unknown"])
+
+
 def test_words_patterns_and_neither() -> None:
     assert holds(["spam"], [], "is spam")
     assert not holds(["spam"], [], "is ham")
