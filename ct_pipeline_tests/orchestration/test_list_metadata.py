@@ -16,4 +16,4 @@ def test_lists_are_shown_with_version_and_date(settings: Settings) -> None:
     assert {"disposable domains", "free domains", "role words", "gibberish model"} <= shown.keys()
     assert str(shown["disposable domains"]["version"]).startswith("disposable-email-domains 0.")
     assert str(shown["role words"]["dated"]).startswith("20")
-    assert all(int(record["entries"]) > 5 for record in shown.values())
+    assert all(record["entries"] for record in shown.values())
