@@ -1,7 +1,7 @@
 """Whether a local part looks drawn at random (``xkqzvbnm``, ``3q5k36cr6g``) instead of chosen by a person.
 
 Each letter is weighed after the two before it: how much likelier it is in a random string than in the names, nicknames
-and words of some sixty languages. The sum, in bits, is the score; the weights are ``gibberish_model.toml``.
+and words of some seventy locales. The sum, in bits, is the score; the weights are ``gibberish_model.toml``.
 """
 
 import tomllib
