@@ -286,6 +286,16 @@ SITUATIONS = [
         (says(b"550 Nope\r\n"),),
     ),
     Situation(
+        "bare 550 for dead users and the made-up name",
+        {"dead1": NOT_FOUND, "dead2": NOT_FOUND, "dead3": NOT_FOUND, "dead4": NOT_FOUND},
+        (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
+        "vague refusal of everybody but postmaster",
+        {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(12)},
+        (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
         "relay denied to everybody",
         {name: unknown(Reason.RELAY_DENIED) for name in ("ann", "bob", "cid", "dan", "eve", "live")},
         (says(b"550 5.7.1 Relaying denied\r\n"),),
