@@ -17,8 +17,8 @@ from ct_pipeline.vocabulary import About, Reason
 # One name that is forwarded to a dead domain, or filtered in vague words, must not speak for all of its neighbours.
 DOMAIN_REFUSALS_BEFORE_STOPPING = 2
 EVASIVE_REFUSALS_BEFORE_STOPPING = 3
-# Postmaster often gets through where everybody else is turned away (RFC 5321 section 4.5.1), so where it is the only
-# name that is accepted, asking goes on for a while.
+# Postmaster must be accepted (RFC 5321 section 4.5.1), and often is where everybody else is turned away. So many dead
+# names and not one live are no coincidence: it is us that the host refuses.
 EVASIVE_REFUSALS_BESIDE_POSTMASTER = 10
 
 # Words for a name that cannot exist; whichever they are, the host does not accept every name.
@@ -138,7 +138,7 @@ class DomainKnowledge:
         if self.accepted_count or self.unknown_count or self._accepted_made_up_count:
             return None
         if self._is_postmaster_accepted:
-            return self._evasive if self.evasive_count >= EVASIVE_REFUSALS_BESIDE_POSTMASTER else None
+            return self._evasive if self.may_be_refusing_us else None
         if self.domain_count >= DOMAIN_REFUSALS_BEFORE_STOPPING:
             return self._domain
         if self.control is not None and self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING:
@@ -147,9 +147,9 @@ class DomainKnowledge:
 
     @property
     def may_be_refusing_us(self) -> bool:
-        """Whether several names were refused in vague words, and postmaster is the only one that is accepted."""
+        """Whether many names were refused in vague words, and postmaster is the only one that is accepted."""
         is_nobody_else_known = not self.accepted_count and not self.unknown_count
-        is_vague = self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING
+        is_vague = self.evasive_count >= EVASIVE_REFUSALS_BESIDE_POSTMASTER
         return self._is_postmaster_accepted and is_nobody_else_known and is_vague
 
     @property

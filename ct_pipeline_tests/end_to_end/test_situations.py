@@ -17,16 +17,9 @@ from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import verdict_words
 from ct_pipeline.vocabulary import Status
 from ct_pipeline_tests.end_to_end.pipeline import take_in
-from ct_pipeline_tests.end_to_end.situations import (
-    SITUATIONS,
-    Outcome,
-    Situation,
-    SituationsWorld,
-    Turncoat,
-    become_a_catch_all,
-    distrustful,
-    situations_world,
-)
+from ct_pipeline_tests.end_to_end.situation_hosts import Turncoat
+from ct_pipeline_tests.end_to_end.situations import SITUATIONS, Outcome, Situation, become_a_catch_all, distrustful
+from ct_pipeline_tests.end_to_end.situations_world import SituationsWorld, situations_world
 
 # But where nobody answers: to find that out again takes seconds and shows nothing new.
 EVERYBODY_IS_DUE = """
