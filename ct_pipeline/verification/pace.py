@@ -164,8 +164,8 @@ class SitePace:
         if self.breaker is not None and not self.is_open(now):
             self._remember(now, breaker=None)  # before its time, the answer is of a session that was begun earlier
         self._clean_count += count
-        while self.memory.share < 1.0 and self._clean_count >= (round := ANSWERS_PER_ROUND * self.connections(now)):
-            self._clean_count -= round  # answers are proven many at a time, and may be more than one round
+        while self.memory.share < 1.0 and self._clean_count >= (needed := ANSWERS_PER_ROUND * self.connections(now)):
+            self._clean_count -= needed  # answers are proven many at a time, and may be more than one round
             self._remember(now, share=min(1.0, self.memory.share + 1 / self.limits.connections))
 
     def strain(self, now: datetime) -> None:

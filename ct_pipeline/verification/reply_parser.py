@@ -95,7 +95,7 @@ def as_reply(stage: Stage, code: int, lines: Sequence[str]) -> Reply:
     return _record(stage, code, tuple(lines))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)  # of at most 16 KiB
 def _record(stage: Stage, code: int, lines: tuple[str, ...]) -> Reply:
     enhanced: str | None = None
     texts: list[str] = []
