@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where
 
 import psycopg
 
-from ct_pipeline.settings import load_settings
+from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages.judge import JudgeSummary, judge_unjudged
 from ct_pipeline.storage.embedded_postgres import start_embedded, stop_embedded
 from ct_pipeline.storage.ledger import open_ledger
