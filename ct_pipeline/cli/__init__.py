@@ -14,6 +14,8 @@ from ct_pipeline.cli.dev import dev
 from ct_pipeline.cli.doctor import doctor
 from ct_pipeline.cli.plan import EXAMPLES as PLAN_EXAMPLES
 from ct_pipeline.cli.plan import plan
+from ct_pipeline.cli.providers import EXAMPLES as PROVIDERS_EXAMPLES
+from ct_pipeline.cli.providers import providers
 from ct_pipeline.cli.pull import EXAMPLES as PULL_EXAMPLES
 from ct_pipeline.cli.pull import pull
 from ct_pipeline.cli.push import EXAMPLES as PUSH_EXAMPLES
@@ -67,6 +69,7 @@ app.command()(status)
 app.command()(rules)
 app.command()(dev)
 app.command()(doctor)
+app.command(epilog=PROVIDERS_EXAMPLES)(providers)
 app.command(epilog=SANDBOX_EXAMPLES)(sandbox)
 app.add_typer(db, name="db")
 app.add_typer(replies, name="replies")

@@ -38,6 +38,13 @@ class Refuses(StrEnum):
     IN_DOUBT = "in_doubt"  # the same words are known to be said of living mailboxes: one refusal proves nothing
 
 
+LIMITS = {
+    "connections": "{} connections",
+    "session_addresses": "{} addresses a session",
+    "connections_per_minute": "{:g} connections a minute",
+    "addresses_per_second": "{:g} addresses a second",
+    "window": "{} at once",
+}
 CLAIMS = ("mx", "limits", "pipelining", "random_probe", "probing", "accepts", "refuses", "free")
 
 
@@ -69,6 +76,12 @@ class Provider:
     def hides_answer(self) -> bool:
         """Whether no answer at RCPT says anything about the mailbox, so that asking is of no use."""
         return self.accepts is Accepts.HIDDEN
+
+    @property
+    def limits_in_words(self) -> str:
+        """The limits that the row states, or ``default``."""
+        stated = [(getattr(self, limit), words) for limit, words in LIMITS.items()]
+        return ", ".join(words.format(value) for value, words in stated if value is not None) or "default"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from ct_pipeline.domains.provider import CLAIMS, Accepts, FreeList, Probing, Provider, RandomProbe, Refuses
+from ct_pipeline.domains.provider import CLAIMS, LIMITS, Accepts, FreeList, Probing, Provider, RandomProbe, Refuses
 from ct_pipeline.domains.provider_source import read_source, read_sources
 
 NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # no dot: a provider's name never equals a registrable domain
@@ -79,7 +79,7 @@ def _check_names(row: Provider) -> None:
 
 
 def _check_limits(row: Provider) -> None:
-    for limit in ("connections", "session_addresses", "window", "connections_per_minute", "addresses_per_second"):
+    for limit in LIMITS:
         value = getattr(row, limit)
         if value is not None and value <= 0:
             raise ValueError(f"{limit} is {value}; a limit is above 0, and left out where none is known")

@@ -6,14 +6,6 @@ from collections.abc import Iterable
 from ct_pipeline.domains.provider import FreeList, Provider
 from ct_pipeline.domains.providers import Providers
 
-LIMITS = (
-    ("connections", "{} connections"),
-    ("session_addresses", "{} addresses a session"),
-    ("connections_per_minute", "{:g} connections a minute"),
-    ("addresses_per_second", "{:g} addresses a second"),
-    ("window", "{} at once"),
-)
-
 
 def as_markdown(providers: Providers) -> str:
     """All rows by name, then the further lists of free domains."""
@@ -36,7 +28,7 @@ def _cells(row: Provider) -> list[str]:
     return [
         f"`{row.name}` {row.title}" + (", own lane" if row.has_lane else ""),
         _code([f"*{suffix}" for suffix in row.mx_suffixes] + list(row.mx_hosts)),
-        _limits(row),
+        row.limits_in_words,
         row.random_probe.replace("_", " "),
         row.probing,
         row.accepts.replace("_", " "),
@@ -49,18 +41,13 @@ def _free_cells(free: FreeList) -> list[str]:
     return [_code(free.domains), str(free.source)]
 
 
-def _limits(row: Provider) -> str:
-    stated = [(getattr(row, limit), words) for limit, words in LIMITS]
-    return ", ".join(words.format(value) for value, words in stated if value is not None) or "default"
-
-
 def _sources(row: Provider) -> str:
-    """Claims of one source together, those of none last."""
+    """Claims of one source together; those of none last, and not by name."""
     claims = defaultdict(list)
     for claim, source in row.source.items():
-        claims[source].append(claim)
+        claims[source].append("others" if source.is_none else claim)
     in_order = sorted(claims.items(), key=lambda item: item[0].is_none)
-    return "; ".join(f"**{', '.join(together)}**: {source}" for source, together in in_order)
+    return "; ".join(f"**{', '.join(dict.fromkeys(together))}**: {source}" for source, together in in_order)
 
 
 def _code(names: Iterable[str]) -> str:

@@ -95,7 +95,7 @@ def test_rows_in_the_documentation() -> None:
         "| `one` One, own lane | `*.one.example`, `mx.other.example` | 2 connections, 10 addresses a session, "
         "30 connections a minute, 0.5 addresses a second, 1 at once | own session | discouraged | in doubt | in doubt "
         "| **mx, pipelining**: a (2026-03); **limits**: b (2026-03); **random_probe, probing**: c (2026-03); "
-        "**accepts**: d (and e) (2026-03); **refuses**: d (2026-04); **free**: none (2026-11) |"
+        "**accepts**: d (and e) (2026-03); **refuses**: d (2026-04); **others**: none (2026-11) |"
     )
     assert " | default | same session | allowed | believed | believed | " in as_markdown(read_providers(SHORT))
 
