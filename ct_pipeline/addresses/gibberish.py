@@ -1,7 +1,7 @@
 """Whether a local part looks drawn at random (``xkqzvbnm``, ``3q5k36cr6g``) instead of chosen by a person.
 
 Each letter is weighed after the two before it: how much likelier it is in a random string than in the names, nicknames
-and words of some sixty languages. The sum, in bits, is the score; the weights are ``gibberish_model.toml``.
+and words of some seventy locales. The sum, in bits, is the score; the weights are ``gibberish_model.toml``.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ from ct_pipeline.addresses.local_part import LOCAL_PART_MAX_OCTETS
 from ct_pipeline.vocabulary import GibberishThreshold
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz0."  # 0: a digit; .: anything else, and both ends
-LEAST_BITS = {GibberishThreshold.MEDIUM: 5.0, GibberishThreshold.HIGH: 3.0}
+LEAST_BITS = {GibberishThreshold.MEDIUM: 5.5, GibberishThreshold.HIGH: 3.0}
 _BATCH_ROWS = 50_000  # 70 bytes and as many weights a row: bounds the memory
 _EDGE = SYMBOLS.index(".")
 _WIDTH = LOCAL_PART_MAX_OCTETS + 3  # two ends before it, one behind

@@ -123,18 +123,22 @@ def _entries_that_cover(address: str) -> Iterator[str]:
 
 
 def _comparable(text: str) -> str:
-    """``text`` in the spelling of addresses; ``*.ru`` is ``.ru``. Raises ``UnusableError`` when it is no entry."""
+    """``text`` in the spelling of addresses; ``*.ru`` is ``.ru``, and ``*@example.com`` the domain.
+
+    Raises ``UnusableError`` when it is no entry.
+    """
     wildcard = "*." if text.startswith("*.") else "." if text.startswith(".") else ""
     below = text.removeprefix(wildcard)
     if wildcard and "." not in below:
         return canonical_domain(f"any.{below}").removeprefix("any")
     if wildcard == "*.":
         return f"*.{canonical_domain(below)}"
-    if "@" not in text.removeprefix("@"):
-        return canonical_domain(text.removeprefix("@"))
+    domain = text.removeprefix("*@").removeprefix("@")
+    if "@" not in domain:
+        return canonical_domain(domain)
     found = normalize_one(text)
-    if found.syntax_reason is not None:
-        raise UnusableError(Reason(found.syntax_reason))
+    if found.syntax_reason is not None or "*" in text:
+        raise UnusableError(Reason(found.syntax_reason or Reason.SYNTAX_ERROR))
     return found.address
 
 

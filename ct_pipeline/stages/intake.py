@@ -11,7 +11,7 @@ import psycopg
 
 from ct_pipeline.addresses.normalize import normalize
 from ct_pipeline.addresses.role import role_mask
-from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domains
+from ct_pipeline.addresses.suggestion import KnownDomains, suggest_address, suggest_domains
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.from_clevertap.contact_files import describe_contact_file, read_contact_file
 from ct_pipeline.from_clevertap.contact_rows import SetAsideRow
@@ -156,10 +156,14 @@ def normalized_batch(rows: pl.DataFrame, known: KnownDomains) -> pl.DataFrame:
     """``rows`` (row_number i64, raw_email str) with address, local_part, domain, syntax_reason, is_role and
     suggested_email."""
     batch = pl.concat([rows.select("row_number"), normalize(rows["raw_email"])], how="horizontal")
-    better = suggest_domains(batch["domain"], known)
+    better = batch["local_part"] + "@" + suggest_domains(batch["domain"], known)
+    unusable = batch.filter(pl.col("syntax_reason").is_not_null() & pl.col("address").str.contains("@"))["address"]
+    mended = {text: meant for text in unusable.unique() if (meant := suggest_address(text, known)) is not None}
     return batch.with_columns(
         role_mask(batch["local_part"]).alias("is_role"),
-        (pl.col("local_part") + "@" + better).alias("suggested_email"),
+        better.fill_null(batch["address"].replace_strict(mended, default=None, return_dtype=pl.String)).alias(
+            "suggested_email"
+        ),
     )
 
 

@@ -41,7 +41,8 @@ def list_provenances(settings: Settings, lists: OperatorLists) -> list[ListProve
 def findings_of_lists(provenances: Iterable[ListProvenance], today: date) -> Iterator[Finding]:
     """One finding a list: a warning where it is older than a year."""
     for one in provenances:
-        what = f"{one.entry_count:,} entries, {one.version} of {one.dated}"
+        entries = "1 entry" if one.entry_count == 1 else f"{one.entry_count:,} entries"
+        what = f"{entries}, {one.version} of {one.dated}"
         if today - one.dated <= OLD_AFTER:
             yield Finding(one.name, State.OK, what)
         else:

@@ -54,13 +54,16 @@ class StringFactFinder:
             canonical_forms(addresses, providers),
             strict=True,
         )
+        listings = self._listings(rows)
         return [
-            StringFacts(*of_string, self._listing(row), *_facts_of_domain(row.domain, row.mx_record))
-            for row, of_string in zip(rows, by_string, strict=True)
+            StringFacts(*of_string, listing, *_facts_of_domain(row.domain, row.mx_record))
+            for row, of_string, listing in zip(rows, by_string, listings, strict=True)
         ]
 
-    def _listing(self, row: EvidenceRow) -> Listing | None:
-        return None if row.domain is None else self.operator_lists.listing_of(row.address)
+    def _listings(self, rows: Sequence[EvidenceRow]) -> list[Listing | None]:
+        if not self.operator_lists.entry_count:
+            return [None] * len(rows)
+        return [None if row.domain is None else self.operator_lists.listing_of(row.address) for row in rows]
 
 
 @lru_cache(maxsize=100_000)

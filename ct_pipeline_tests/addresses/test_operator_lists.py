@@ -17,6 +17,7 @@ Ann@Example.com   # moved
 example.net
 *.Example.org.
 @bücher.example
+*@all.example
 .RU
 *.xn--p1ai
 a#b@example.com
@@ -29,7 +30,7 @@ def lists(allow: str = "", block: str = "") -> OperatorLists:
 
 def test_entries_are_made_comparable() -> None:
     assert read_entries(BLOCK.splitlines(), "block") == {
-        "ann@example.com", "example.net", "*.example.org", "xn--bcher-kva.example", ".ru", ".xn--p1ai",
+        "ann@example.com", "example.net", "*.example.org", "xn--bcher-kva.example", "all.example", ".ru", ".xn--p1ai",
         "a#b@example.com",
     }  # fmt: skip
 
@@ -96,6 +97,7 @@ def test_the_longest_wildcard_decides() -> None:
         ("ann@example.com, joe@example.com", "one entry a line"),
         ("example.com example.net", "one entry a line"),
         ("*example.com", "only at the front"),
+        ("ann*@example.com", "only at the front"),
         ("mail.*.com", "only at the front"),
         (".example.com", "*.domain"),
         ("localhost", "an address, a domain"),

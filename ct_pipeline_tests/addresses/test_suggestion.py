@@ -6,7 +6,13 @@ import tldextract
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct_pipeline.addresses.suggestion import KnownDomains, suggest_domain, suggest_domains, top_level_slips
+from ct_pipeline.addresses.suggestion import (
+    KnownDomains,
+    suggest_address,
+    suggest_domain,
+    suggest_domains,
+    top_level_slips,
+)
 
 BY_FREQUENCY = [
     *(
@@ -62,6 +68,17 @@ KNOWN = KnownDomains.build(BY_FREQUENCY)
         ("yhaoo.co.uk", "yahoo.co.uk"),
         ("yahoo.con.uk", "yahoo.co.uk"),
         ("xn--bcher-kv.example", "xn--bcher-kva.example"),
+        # the end said twice, a dot misplaced, an end that does not exist
+        ("gmail.com.com", "gmail.com"),
+        ("gmail.com.con", "gmail.com"),
+        ("yahoo.co.uk.uk", "yahoo.co.uk"),
+        ("yahooco.uk", "yahoo.co.uk"),
+        ("yahoo.couk", "yahoo.co.uk"),
+        ("gm.ail.com", "gmail.com"),
+        ("yahoo.co.ku", "yahoo.co.uk"),
+        ("yahoo.co.ukk", "yahoo.co.uk"),
+        ("web.dde", "web.de"),
+        ("orange.ff", "orange.fr"),
         # both
         ("gmial.con", "gmail.com"),
         ("hotmial.co", "hotmail.com"),
@@ -77,6 +94,7 @@ def test_proposed(typed: str, meant: str) -> None:
     [
         *("gmail.com", "ymail.com", "mail.com", "yahoo.co.in"),  # known, however near to another
         *("email.com", "fmail.com", "tmail.com"),  # real providers: a short name is not mended in its first letter
+        *("gmail.com.br", "gmail.com.co", "g.mail.com", "web.dev", "shop.zz"),  # may be; nothing near is known
         *("gmx.at", "gmx.net", "gmail.de", "hotmail.de", "yahoo.co.id"),  # another country is not a slip
         *("aon.com", "aok.de", "wed.de", "nail.ru", "lime.com", "max.com"),  # short names: one letter hits by accident
         *("postmail.com", "goodmail.com", "hotmart.com", "compass.net"),  # two letters off a seven-letter name
@@ -122,3 +140,22 @@ def test_slips_agree_with_the_root_zone() -> None:
     for typed, slip in top_level_slips().items():
         assert slip.is_never_delegated == (typed not in delegated), typed
         assert slip.meant in delegated
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Ann@gmailcom", "ann@gmail.com"),
+        ("ann@gmail,com", "ann@gmail.com"),
+        ("ann@gmail..com", "ann@gmail.com"),
+        ("ann.lee@yahoocouk", "ann.lee@yahoo.co.uk"),
+        ("ann@gmail com", "ann@gmail.com"),
+        ("ann@@gmailcom", None),
+        ("ann@localhost", None),
+        ("anngmailcom", None),
+        ("@gmailcom", None),
+        ("", None),
+    ],
+)
+def test_a_string_whose_only_fault_is_the_dot_of_a_known_domain(text: str, meant: str | None) -> None:
+    assert suggest_address(text, KNOWN) == meant

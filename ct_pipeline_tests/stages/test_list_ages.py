@@ -1,12 +1,15 @@
 """Each list tells its version and age, and an old one says how to renew it."""
 
+import asyncio
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
-from ct_pipeline.settings import load_settings
-from ct_pipeline.stages.finding import State
+from ct_pipeline.errors import LedgerUnavailableError
+from ct_pipeline.settings import Settings, load_settings
+from ct_pipeline.stages.doctor import examine
+from ct_pipeline.stages.finding import Finding, State
 from ct_pipeline.stages.list_ages import ListProvenance, findings_of_lists, list_provenances
 
 LIST = ListProvenance("role words", "ct_pipeline 1.0", "role_words.toml", date(2026, 11, 1), 1234, "Upgrade it.")
@@ -40,3 +43,26 @@ def test_the_operators_lists_are_as_old_as_their_files(tmp_path: Path) -> None:
     *_, block = list_provenances(load_settings(block_list=path), lists)
     assert (block.name, block.version, block.entry_count) == ("block list", "block.txt", 1)
     assert block.dated == date(2020, 9, 13)
+
+
+async def local_findings(settings: Settings) -> dict[str, Finding]:
+    """What ``doctor`` finds before it asks anyone."""
+    found: dict[str, Finding] = {}
+    async for finding in examine(settings, database_fault=LedgerUnavailableError("not looked at")):
+        if finding.subject == "CleverTap":
+            break
+        found[finding.subject] = finding
+    return found
+
+
+def test_a_list_that_cannot_be_read_is_a_problem_and_the_others_are_told_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "block.txt"
+    path.write_text("not one")
+    found = asyncio.run(local_findings(load_settings(state_dir=tmp_path, block_list=path)))
+    assert found["operator lists"].state is State.PROBLEM
+    assert "block.txt, line 1" in found["operator lists"].mend
+    assert found["role words"].state is State.OK
+    path.write_text("one.example")
+    found = asyncio.run(local_findings(load_settings(state_dir=tmp_path, block_list=path)))
+    assert found["block list"].what.startswith("1 entry, block.txt of 20")
+    assert "operator lists" not in found
