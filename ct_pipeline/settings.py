@@ -101,7 +101,10 @@ class Settings(BaseSettings):
     )
     session_addresses: int = Field(default=100, ge=1, le=1000, description="Addresses asked in one SMTP session.")
     site_connections_per_minute: int = Field(
-        default=100, ge=1, le=6000, description="SMTP sessions begun in a minute with one small site."
+        default=100,
+        ge=1,
+        le=6000,
+        description="TCP connections begun in a minute to one small site, those in vain included.",
     )
     site_addresses_per_second: int = Field(
         default=100, ge=1, le=100_000, description="Addresses asked in a second at one small site."

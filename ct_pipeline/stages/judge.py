@@ -195,7 +195,8 @@ def _lent(reading: Reading) -> Reading:
     evidence on any: a changed rule must never turn a block into a thousand dead addresses.
     """
     if reading.about in (About.ADDRESS, About.UNCLEAR):
-        return Reading(Reason.UNCLEAR_REPLY, About.TEMPORARY, f"lent/{reading.rule}", reading.retry_seconds)
+        reason = Reason.RELAY_DENIED if reading.reason is Reason.RELAY_DENIED else Reason.UNCLEAR_REPLY
+        return Reading(reason, About.TEMPORARY, f"lent/{reading.rule}", reading.retry_seconds)
     return reading
 
 

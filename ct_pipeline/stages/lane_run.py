@@ -1,32 +1,33 @@
 """One lane at work: what is due is handed out site by site, and the sites are asked side by side.
 
-The lane is swept in the order of its sites. A site gets at most half of what the lane may hold at once; when a site has
-handed all of that to its sessions, the next batch of it begins beside them, so that its connections never idle while
-more is due. What a batch learnt is in the ledger before its addresses may be handed out again. After a sweep that found
-something the lane is swept once more: meanwhile addresses may have fallen due.
+The lane is swept in the order of its sites. When a site has handed all of a batch to its sessions, the next batch of it
+begins beside them, so that its connections do not idle while more is due. A batch is a quarter of what the lane may
+hold at once, and is fetched when there is room for a whole one. No site holds more than two, or three where it is
+alone: a slow one leaves room for the others. What a batch learnt is in the ledger before its addresses may be handed
+out again.
+
+While sites are at work the lane is swept again now and then, and once more after a sweep that found something:
+meanwhile addresses may have fallen due.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 import psycopg
 
 from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.providers import Providers
+from ct_pipeline.stages.lane_portion import LanePortions, Portion, Wish
 from ct_pipeline.stages.lane_tenure import LaneTenure
-from ct_pipeline.storage.domain_facts import domain_facts
-from ct_pipeline.storage.due import due_addresses
-from ct_pipeline.storage.probes import catch_all_facts
-from ct_pipeline.storage.site_memory import site_memories
+from ct_pipeline.stages.site_at_work import SiteAtWork
 from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.pace import SitePace
-from ct_pipeline.verification.planner import LanePlan, Limits, plan_lane
+from ct_pipeline.verification.planner import Limits
 from ct_pipeline.verification.probe import DueAddress, Turn
 from ct_pipeline.verification.site_gate import SiteGate
 from ct_pipeline.verification.site_memory import SiteMemory
@@ -37,6 +38,9 @@ from ct_pipeline.vocabulary import Reason
 
 UNASKED_BATCH = 10_000  # addresses whose turn is settled without asking take no memory for long
 LOOK_AGAIN_SECONDS = 0.2  # whether a site at work has handed out all of its batch
+BATCHES_AT_ONCE = 4  # of one lane
+SWEEP_AGAIN_SECONDS = 60.0  # no address falls due sooner after an answer
+SWEEP_SHARE = 0.05  # of the time, at most: a sweep looks at every domain of the lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +53,11 @@ class LaneTools:
     providers: Providers
     limits: Limits
     notebook: Notebook
-    ask: Callable[[Callable[[psycopg.Connection], "Portion"]], Awaitable["Portion"]]
+    ask: Callable[[Callable[[psycopg.Connection], Portion]], Awaitable[Portion]]
     kept: Callable[[], asyncio.Future[None]]
     addresses_at_once: int
     pull_id: int | None = None
     lists: OperatorLists = NO_LISTS
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Due addresses as the ledger handed them out, planned. ``last_site`` may have more when ``is_cut_off``."""
-
-    plan: LanePlan
-    address_ids: dict[str, list[int]]  # by site
-    memories: dict[str, SiteMemory]
-    last_site: str
-    is_cut_off: bool
-
-
-@dataclass(slots=True)
-class _SiteAtWork:
-    gate: SiteGate | None = None  # None while none of its addresses was to be asked
-    runs: dict[asyncio.Future[None], SiteRun] = field(default_factory=dict)
-    in_flight: dict[asyncio.Future[None], list[int]] = field(default_factory=dict)  # addresses of each batch
-    has_more: bool = False
-    is_left_alone: bool = False
-    asks_nobody: bool = False
-
-    @property
-    def wants_more(self) -> bool:
-        return self.has_more and not self.is_left_alone and all(run.has_handed_out_all for run in self.runs.values())
 
 
 class LaneRun:
@@ -92,7 +71,10 @@ class LaneRun:
         self._around = around
         self._tenure = tenure
         self._summary = summary
-        self._sites: dict[str, _SiteAtWork] = {}
+        self._portions = LanePortions(
+            lane, around.egress.name, tools.providers, tools.limits, tools.lists, tools.pull_id
+        )
+        self._sites: dict[str, SiteAtWork] = {}
         self._ended: list[tuple[str, asyncio.Future[None]]] = []  # batches that nobody has looked at yet
         self._news = asyncio.Event()
         self._batch_count = 0  # under way
@@ -101,6 +83,8 @@ class LaneRun:
         self._after_site = ""
         self._has_found = False  # in this sweep
         self._is_swept = False
+        self._sweep_seconds = 0.0  # that the ledger took for this sweep
+        self._sweep_again_at = 0.0  # by the loop's clock
         self._told: set[str] = set()  # why sites were left
         self._is_cut_off = False  # our own proxy or source address failed: the rest of the lane would fare no better
 
@@ -113,7 +97,8 @@ class LaneRun:
                 if self._batch_count:
                     await self._wait()
                 elif self._has_found and not self._is_cut_off:
-                    self._after_site, self._has_found, self._is_swept = "", False, False
+                    self._has_found = False
+                    self._begin_sweep()
                 else:
                     break
         finally:
@@ -123,54 +108,62 @@ class LaneRun:
 
     async def _hand_out(self) -> None:
         for name, site in [(name, site) for name, site in self._sites.items() if site.has_more]:
-            if site.wants_more and self._room > 0:
+            if site.wants_more and (site.asks_nobody or self._has_room_for(site)):
                 await self._hand_out_more_of(name, site)
+        if self._is_swept and self._clock() >= self._sweep_again_at:
+            self._sweep_anew()
         # Not for every address that is done: a question to the ledger costs the same for one and for hundreds.
         while not self._is_swept and self._room >= self._batch_size:
-            portion = await self._ask_for(self._batch_size, after_site=self._after_site)
-            self._is_swept = not portion.is_cut_off
-            self._after_site = portion.last_site
-            self._begin(portion)
+            await self._sweep_on()
 
-    async def _hand_out_more_of(self, name: str, site: _SiteAtWork) -> None:
-        in_flight = [address_id for ids in site.in_flight.values() for address_id in ids]
-        size = UNASKED_BATCH if site.asks_nobody else min(self._batch_size, self._room)
-        portion = await self._ask_for(size, only_site=name, in_flight=in_flight)
+    async def _sweep_on(self) -> None:
+        ahead = {name: site for name, site in self._sites.items() if name > self._after_site}
+        skipped = {name for name, site in ahead.items() if site.has_more or not self._has_room_for(site)}
+        in_flight = [number for name, site in ahead.items() if name not in skipped for number in site.address_ids()]
+        began_at = self._clock()
+        wish = Wish(
+            self._batch_size,
+            after_site=self._after_site,
+            skipped_sites=skipped | self._left_alone,
+            in_flight=in_flight,
+        )
+        portion = await self._take(wish)
+        self._sweep_seconds += self._clock() - began_at
+        self._is_swept = not portion.is_cut_off
+        self._after_site = portion.last_site
+        self._sweep_again_at = self._clock() + max(SWEEP_AGAIN_SECONDS, self._sweep_seconds / SWEEP_SHARE)
+        self._begin(portion)
+
+    def _sweep_anew(self) -> None:
+        """Some addresses may have fallen due by now, and what was left alone may be asked."""
+        self._begin_sweep()
+        self._left_alone.clear()
+        for site in self._sites.values():
+            site.is_left_alone = False
+
+    def _begin_sweep(self) -> None:
+        self._after_site, self._is_swept, self._sweep_seconds = "", False, 0.0
+
+    async def _hand_out_more_of(self, name: str, site: SiteAtWork) -> None:
+        in_flight = site.address_ids()
+        portion = None
+        if site.asks_nobody:
+            portion = await self._take(Wish(UNASKED_BATCH, only_site=name, in_flight=in_flight))
+        if portion is None or portion.plan.sites:  # so many are not asked about at once
+            portion = await self._take(Wish(self._batch_size, only_site=name, in_flight=in_flight))
         site.has_more = portion.is_cut_off
         self._begin(portion)
 
-    async def _ask_for(
-        self, limit: int, *, after_site: str = "", only_site: str = "", in_flight: Iterable[int] = ()
-    ) -> Portion:
-        return await self._tools.ask(partial(self._portion, limit, after_site, only_site, list(in_flight)))
-
-    def _portion(
-        self, limit: int, after_site: str, only_site: str, in_flight: list[int], conn: psycopg.Connection
-    ) -> Portion:
-        now, tools = datetime.now(UTC), self._tools
-        due = due_addresses(
-            conn, self._lane, now, limit, in_flight, tools.pull_id, after_site=after_site, only_site=only_site
-        )
-        domains = list(dict.fromkeys(address.domain for address in due))
-        facts = domain_facts(conn, domains)
-        known = catch_all_facts(conn, domains, now)
-        plan = plan_lane(self._lane, due, facts, known, tools.providers, tools.limits, now, tools.lists)
-        memories = site_memories(conn, self._around.egress.name, [site.site for site in plan.sites])
-        by_site: dict[str, list[int]] = {}
-        for address in due:
-            by_site.setdefault(facts[address.domain].site, []).append(address.address_id)
-        last_site = facts[due[-1].domain].site if due else after_site
-        return Portion(plan, by_site, memories, last_site, is_cut_off=len(due) == limit)
+    async def _take(self, wish: Wish) -> Portion:
+        return await self._tools.ask(partial(self._portions.take, wish))
 
     def _begin(self, portion: Portion) -> None:
         plans = {plan.site: plan for plan in portion.plan.sites}
         self._summary.not_asked_count += self._settle_unasked(portion.plan.not_asked)
         self._summary.listed_count += self._settle_unasked(portion.plan.listed)
         for name, address_ids in portion.address_ids.items():
-            if name in self._left_alone:
-                continue
             self._has_found = True
-            site = self._sites.setdefault(name, _SiteAtWork())
+            site = self._sites.setdefault(name, SiteAtWork())
             site.has_more |= portion.is_cut_off and name == portion.last_site
             plan = plans.get(name)
             site.asks_nobody = plan is None
@@ -193,18 +186,19 @@ class LaneRun:
 
     # -- asking ---
 
-    def _site_run(self, site: _SiteAtWork, plan: SitePlan, memory: SiteMemory | None) -> SiteRun:
+    def _site_run(self, site: SiteAtWork, plan: SitePlan, memory: SiteMemory | None) -> SiteRun:
         if site.gate is None:
             egress, now = self._around.egress.name, self._around.clock()
             pace = SitePace(egress, plan.site, plan.lane, plan.limits, now, memory)
             site.gate = SiteGate(pace, Dialer(self._around, plan.site))
         return SiteRun(plan, self._around, self._tools.notebook, site.gate)
 
-    async def _run_and_keep(self, site: _SiteAtWork, run: SiteRun) -> None:
+    async def _run_and_keep(self, site: SiteAtWork, run: SiteRun) -> None:
+        turns_before = site.turn_count
         try:
             await run.run()
-            if not run.turn_count and self._around.may_ask():
-                site.is_left_alone = True  # it would be handed out again and again
+            if self._around.may_ask():
+                site.learn_whether_to_go_on(turns_before)
         finally:
             self._add_up(run)
         await self._tools.kept()
@@ -236,19 +230,32 @@ class LaneRun:
 
     @property
     def _batch_size(self) -> int:
-        return max(1, self._tools.addresses_at_once // 2)
+        return max(1, self._tools.addresses_at_once // BATCHES_AT_ONCE)
 
     @property
     def _room(self) -> int:
         return self._tools.addresses_at_once - self._held_count
+
+    def _has_room_for(self, site: SiteAtWork) -> bool:
+        """Whether one more batch of ``site`` leaves room for others; where there are others, half of it all."""
+        is_alone = self._is_swept and len(self._sites) == 1
+        batches = BATCHES_AT_ONCE - 1 if is_alone else BATCHES_AT_ONCE // 2
+        held = site.held_count
+        return self._room >= self._batch_size and held + self._batch_size <= batches * self._batch_size
+
+    @staticmethod
+    def _clock() -> float:
+        return asyncio.get_running_loop().time()
 
     def _note_end(self, name: str, batch: asyncio.Future[None]) -> None:
         self._ended.append((name, batch))
         self._news.set()
 
     async def _wait(self) -> None:
-        """Until a batch is done, or a site may want its next one."""
-        seconds = LOOK_AGAIN_SECONDS if any(site.has_more for site in self._sites.values()) else None
+        """Until a batch is done, a site may want its next one, or the lane is to be swept again."""
+        seconds = max(0.0, self._sweep_again_at - self._clock()) if self._is_swept else None
+        if any(site.has_more for site in self._sites.values()):
+            seconds = LOOK_AGAIN_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -259,10 +266,8 @@ class LaneRun:
 
     def _put_away(self, name: str, batch: asyncio.Future[None]) -> None:
         site = self._sites[name]
-        address_ids = site.in_flight.pop(batch)
         self._batch_count -= 1
-        if site.runs.pop(batch, None) is not None:
-            self._held_count -= len(address_ids)
+        self._held_count -= site.put_away(batch)
         batch.result()
         if not site.in_flight and not site.wants_more:
             del self._sites[name]

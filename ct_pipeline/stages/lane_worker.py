@@ -36,7 +36,7 @@ from ct_pipeline.verification.surroundings import Surroundings
 COMMIT_EVERY_SECONDS = 0.25  # a killed run repeats its last second: proof, this and the commit are quicker
 PAGE_ROWS_LIMIT = 100_000  # not handed over yet, because the database does not take them
 ADDRESSES_AT_ONCE = 20_000  # shared by the lanes of a run, so that memory does not grow with what is due
-LANE_ADDRESSES_AT_LEAST = 300  # what keeps the connections of one large provider busy
+LANE_ADDRESSES_AT_LEAST = 400  # what keeps the connections of one large provider busy: half is one site's
 
 P = ParamSpec("P")
 T = TypeVar("T")

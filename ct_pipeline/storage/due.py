@@ -15,16 +15,6 @@ from ct_pipeline.verification.probe import DueAddress
 from ct_pipeline.vocabulary import Reason
 
 
-class DueCount(NamedTuple):
-    """How many addresses of a lane wait for the same reason."""
-
-    lane: str  # "" while the domain was never looked up
-    reason: Reason | None  # of the last answer; None when there was none yet
-    due_now_count: int
-    due_later_count: int
-    next_at: datetime  # the earliest of them
-
-
 class DueAgain(NamedTuple):
     """What is still to be asked: addresses in all and those whose turn comes within the hour, and when."""
 
@@ -61,13 +51,14 @@ def due_addresses(
     *,
     after_site: str = "",
     only_site: str = "",
+    skipped_sites: Collection[str] = (),
 ) -> list[DueAddress]:
     """At most ``limit`` addresses of a lane whose turn has come, site by site, those of one domain together.
 
     Only domains that take mail by facts still in force (an expired domain is looked up first), and only sites whose
     breaker is not open. An address is returned again until its turn is written, so a caller that is still asking some
     passes their ids as ``in_flight``. With ``pull_id``, only addresses that this pull holds. A sweep through the lane
-    goes on ``after_site``, the site of the last address that it was given.
+    goes on ``after_site``, the site of the last address that it was given; ``skipped_sites`` are left out.
     """
     with conn.cursor(row_factory=class_row(DueAddress)) as cursor:
         return cursor.execute(
@@ -92,7 +83,8 @@ def due_addresses(
                     order by next_attempt_at, due.address_id
                     limit %(limit)s
                 ) as due
-                where lane = %(lane)s and {"site = %(only_site)s" if only_site else "site > %(after_site)s"}
+                where lane = %(lane)s and site <> all(%(skipped_sites)s)
+                      and {"site = %(only_site)s" if only_site else "site > %(after_site)s"}
                       and service = any(%(takes_mail)s) and expires_at > %(now)s
                       and not exists (
                           select from ledger.site_memories m
@@ -119,6 +111,7 @@ def due_addresses(
                 "remembered_for": REFUSAL_REMEMBERED_FOR,
                 "after_site": after_site,
                 "only_site": only_site,
+                "skipped_sites": list(skipped_sites),
             },
         ).fetchall()
 
@@ -166,26 +159,6 @@ def lanes_due(conn: psycopg.Connection, now: datetime, pull_id: int | None = Non
         {"now": now, "takes_mail": TAKES_MAIL, "pull_id": pull_id},
     ).fetchall()
     return dict(rows)
-
-
-def due_counts(conn: psycopg.Connection, now: datetime) -> list[DueCount]:
-    """Everything that waits, by lane and by the reason of the last answer."""
-    rows = conn.execute(
-        f"""
-        {_HELD}
-        select lane, reason, count(*) filter (where due_at <= %(now)s), count(*) filter (where due_at > %(now)s),
-               min(due_at)
-        from (
-            select lane, reason, greatest(next_attempt_at, until_at) as due_at
-            from ledger.due join ledger.domains on domains.domain_id = due.domain_id
-            left join ledger.probes using (probe_id) left join held on held.domain_id = due.domain_id
-            where next_attempt_at is not null
-        ) as waiting
-        group by lane, reason order by lane, reason nulls first
-        """,  # noqa: S608 - the words above
-        {"now": now},
-    ).fetchall()
-    return [DueCount(lane, Reason(reason) if reason else None, *rest) for lane, reason, *rest in rows]
 
 
 def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetime | None:

@@ -27,7 +27,7 @@ def site_memories(conn: psycopg.Connection, egress: str, sites: Collection[str])
     """What is remembered of those ``sites``, as seen from ``egress``; a site never met is left out."""
     rows = conn.execute(
         """
-        select egress, site, lane, updated_at, share, ceiling, ceiling_at, is_pipelining_broken, prefers_other_sender,
+        select egress, site, lane, updated_at, share, ceiling, ceiling_at, pipelining_broken_at, prefers_other_sender,
                is_cautious, breaker_reason, breaker_text, breaker_opened_at, breaker_until_at, breaker_opened_count
         from ledger.site_memories where egress = %s and site = any(%s)
         """,
@@ -79,12 +79,12 @@ def open_breakers(conn: psycopg.Connection, now: datetime, pull_id: int | None =
 _STAGE = """
 egress text collate "C", site text collate "C", lane text, share double precision, ceiling integer,
 ceiling_at timestamptz, breaker_reason text, breaker_text text, breaker_opened_at timestamptz,
-breaker_until_at timestamptz, breaker_opened_count integer, is_pipelining_broken boolean, prefers_other_sender boolean,
-is_cautious boolean, updated_at timestamptz
+breaker_until_at timestamptz, breaker_opened_count integer, pipelining_broken_at timestamptz,
+prefers_other_sender boolean, is_cautious boolean, updated_at timestamptz
 """
 _COLUMNS = (
     "egress", "site", "lane", "share", "ceiling", "ceiling_at", "breaker_reason", "breaker_text", "breaker_opened_at",
-    "breaker_until_at", "breaker_opened_count", "is_pipelining_broken", "prefers_other_sender", "is_cautious",
+    "breaker_until_at", "breaker_opened_count", "pipelining_broken_at", "prefers_other_sender", "is_cautious",
     "updated_at",
 )  # fmt: skip
 
@@ -106,7 +106,7 @@ def _row(memory: SiteMemory) -> tuple[object, ...]:
     )
     return (
         memory.egress, storable(memory.site), memory.lane, memory.share, memory.ceiling, memory.ceiling_at, *breaker,
-        memory.is_pipelining_broken, memory.prefers_other_sender, memory.is_cautious, memory.updated_at,
+        memory.pipelining_broken_at, memory.prefers_other_sender, memory.is_cautious, memory.updated_at,
     )  # fmt: skip
 
 

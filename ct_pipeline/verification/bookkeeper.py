@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
+from ct_pipeline.verification.acceptances import Acceptances, Held
 from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
@@ -21,6 +22,8 @@ from ct_pipeline.verification.reply_parser import no_reply
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
+# A backup may accept any name where the first host does not; that one is seldom away for longer.
+BACKUP_FRESH_FOR = timedelta(days=1)
 
 # What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
 IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")
@@ -33,9 +36,7 @@ class Bookkeeper:
     def __init__(self, notebook: Notebook, *, asks_once: bool = False) -> None:
         self._notebook = notebook
         self._asks_once = asks_once
-        self._held: dict[str, list[tuple[DueAddress, int]]] = {}  # domain -> accepted addresses and their probes
-        self._unconfirmed: dict[str, list[DueAddress]] = {}  # domain -> accepted since its last clear refusal
-        self._suspects: set[str] = set()  # domains whose held acceptances contradict what was known
+        self._acceptances = Acceptances()
         self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise
@@ -59,7 +60,7 @@ class Bookkeeper:
             if answer.reading.about is About.DOMAIN or is_evasive(answer.reading):
                 self._about_all[name] = (session_id, answer)
             if is_clear_refusal(answer.reading):
-                self._unconfirmed.pop(name, None)
+                self._acceptances.confirm(name)
                 last_refusal[name] = len(noted)
             domains[name].learn(domains[name].proven, answer.question, answer.reading)
             noted.append((answer, probe_id))
@@ -72,19 +73,16 @@ class Bookkeeper:
 
     def take_over(self, domain: DomainQuestions) -> None:
         """Addresses of ``domain`` that an earlier run has asked are held as if this one had."""
-        held = [(due, due.accepted_probe_id) for due in domain.accepted_before if due.accepted_probe_id is not None]
-        if held:
-            self._held.setdefault(domain.domain, []).extend(held)
+        for due in domain.accepted_before:
+            if due.accepted_probe_id is not None:
+                self._acceptances.hold(Held(due, due.accepted_probe_id))
 
     def leave_held(self, now: datetime) -> None:
         """The run ends before it is known whether some domains accept every name: the next one asks only that."""
-        for name, held in self._held.items():
-            is_suspect = name in self._suspects
-            for due, probe_id in held:
-                shown_id = self._doubt(name, now) if is_suspect else probe_id
-                turn = Turn(due.address_id, now, due.attempt_count, shown_id, is_definitive=not is_suspect)
-                self._notebook.page.turns.append(turn)
-        self._held.clear()
+        for due, probe_id, is_suspect in self._acceptances.release_all():
+            shown_id = self._doubt(due.domain, now) if is_suspect else probe_id
+            turn = Turn(due.address_id, now, due.attempt_count, shown_id, is_definitive=not is_suspect)
+            self._notebook.page.turns.append(turn)
 
     def note_probe(self, session_id: int, answer: Answer) -> int:
         """Write the probe of one answer; returns its identifier."""
@@ -152,21 +150,19 @@ class Bookkeeper:
         is_accepted = answer.reading.reason is Reason.ACCEPTED
         is_doubtful = domain.proven.is_in_doubt and not is_confirmed
         if is_accepted and (domain.is_unsettled or is_doubtful):
-            self._held.setdefault(domain.domain, []).append((due, probe_id))
-            if domain.proven.is_catch_all is False:
-                self._suspects.add(domain.domain)
+            self._acceptances.hold(Held(due, probe_id, is_suspect=domain.proven.is_catch_all is False))
             return
         self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
         if is_accepted and not is_confirmed:
-            self._unconfirmed.setdefault(domain.domain, []).append(due)
+            self._acceptances.write_down(due)
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
         self.doubted_domains.add(domain.domain)
         probe_id = self._doubt(domain.domain, now)
-        for due, _ in self._held.pop(domain.domain, ()):
-            self._write_turn(due, IN_DOUBT, probe_id, now)
-        for due in self._unconfirmed.pop(domain.domain, ()):
+        for held in self._acceptances.release(domain.domain):
+            self._write_turn(held.due, IN_DOUBT, probe_id, now)
+        for due in self._acceptances.take_back(domain.domain):
             self._write_turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
         for due in domain.take_waiting():
             self._write_turn(due, IN_DOUBT, probe_id, now)
@@ -197,7 +193,10 @@ class Bookkeeper:
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
         proven = domain.proven
-        fact = (proven.is_catch_all, proven.tells_apart, proven.doubt_stands)
+        tells_apart = proven.tells_apart
+        if tells_apart is None and proven.is_in_doubt:
+            tells_apart = domain.known_tells_apart
+        fact = (proven.is_catch_all, tells_apart, proven.doubt_stands)
         before = (proven.known_catch_all, proven.known_tells_apart, proven.is_doubted)
         known = self._noted_facts.get(domain.domain, before)
         if proven.is_catch_all is None or fact == known:
@@ -207,17 +206,16 @@ class Bookkeeper:
             CatchAllFact(
                 domain=domain.domain,
                 is_catch_all=proven.is_catch_all,
-                tells_apart=proven.tells_apart,
+                tells_apart=tells_apart,
                 probe_id=self._last_probe.get(domain.domain),
                 found_at=now,
-                expires_at=now if proven.may_be_refusing_us else now + CATCH_ALL_FRESH_FOR,
+                expires_at=now + _fresh_for(domain),
                 doubted_at=(domain.doubted_at or now) if proven.doubt_stands else None,
             )
         )
 
     def _release_held(self, domain: DomainQuestions, doubt: Reading | None, now: datetime) -> None:
-        is_suspect = domain.domain in self._suspects
-        for due, probe_id in self._held.pop(domain.domain, ()):
+        for due, probe_id, is_suspect in self._acceptances.release(domain.domain):
             if doubt is None:
                 self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id, is_definitive=True))
             elif is_suspect:
@@ -248,6 +246,13 @@ class Bookkeeper:
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:
     """The list's own addresses among ``answers``."""
     return [a.question.due for a in answers if a.question.kind is ProbeKind.MAILBOX and a.question.due is not None]
+
+
+def _fresh_for(domain: DomainQuestions) -> timedelta:
+    """How long what was found of ``domain`` holds."""
+    if domain.proven.may_be_refusing_us:
+        return timedelta(0)
+    return BACKUP_FRESH_FOR if domain.is_at_backup else CATCH_ALL_FRESH_FOR
 
 
 def _is_definitive(answer: Answer) -> bool:

@@ -183,18 +183,22 @@ async def open_connection(
     *,
     proxy: SecretStr | None = None,
     use_tls: bool = True,
+    connect_again: Callable[[], Awaitable[None]] | None = None,
 ) -> Connection | Refusal:
     """A session with ``host`` at ``address``, or why there is none. Never raises for anything the host does.
 
     It is dialled from ``source_address`` or through ``proxy``, as an :class:`~ct_pipeline.verification.egress.Egress`
     says.
 
-    TLS is opportunistic: a host whose STARTTLS fails is talked to in the clear, on a fresh connection. Certificates are
-    not checked: an expired one says nothing of a mailbox, and nothing confidential is sent.
+    TLS is opportunistic: a host whose STARTTLS fails is talked to in the clear, on a fresh connection, which
+    ``connect_again`` is awaited for. Certificates are not checked: an expired one says nothing of a mailbox, and
+    nothing confidential is sent.
     """
     dial = partial(connect_socket, address, port, timeouts.connect, source_address, proxy)
     outcome = await _attempt(dial, host, helo_name, timeouts, use_tls=use_tls)
     if isinstance(outcome, _TlsFailed):
+        if connect_again is not None:
+            await connect_again()
         outcome = await _attempt(dial, host, helo_name, timeouts, use_tls=False)
         if isinstance(outcome, Connection):
             outcome.tls_failed = True

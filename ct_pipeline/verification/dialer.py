@@ -1,7 +1,7 @@
 """Which of a group's hosts a session is opened with, and what is remembered of those that could not be reached."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,12 +42,17 @@ class Dialer:
         self._tls_is_broken: set[str] = set()
 
     async def dial(
-        self, group: HostGroup, note: Callable[[Attempt], None], is_only_full: Callable[[str], bool]
+        self,
+        group: HostGroup,
+        note: Callable[[Attempt], None],
+        is_only_full: Callable[[str], bool],
+        connect_again: Callable[[], Awaitable[None]],
     ) -> Attempt | None:
         """Try the hosts in turn until a session comes about; ``note`` is told of each attempt that came to nothing.
 
         Where a host ``is_only_full``, those that are less preferred are not tried: it talks to us, and a backup may
-        accept any name.
+        accept any name. Each TCP connection after the first waits for ``connect_again``; what that raises ends the
+        search.
         """
         around = self._around
         dial_count = 0
@@ -62,6 +67,9 @@ class Dialer:
                 continue
             if dial_count == MAX_DIALS:
                 break
+            if dial_count:
+                await connect_again()
+                started_at = around.clock()
             dial_count += 1
             use_tls = address not in self._tls_is_broken
             outcome = await open_connection(
@@ -73,6 +81,7 @@ class Dialer:
                 around.egress.source_address,
                 proxy=around.egress.proxy,
                 use_tls=use_tls,
+                connect_again=connect_again,
             )
             attempt = Attempt(host, address, started_at, outcome, is_backup=preference > best)
             if isinstance(outcome, Connection):

@@ -17,8 +17,8 @@ from ct_pipeline.vocabulary import About, Reason
 # One name that is forwarded to a dead domain, or filtered in vague words, must not speak for all of its neighbours.
 DOMAIN_REFUSALS_BEFORE_STOPPING = 2
 EVASIVE_REFUSALS_BEFORE_STOPPING = 3
-# Postmaster often gets through where everybody else is turned away (RFC 5321 section 4.5.1), so where it is the only
-# name that is accepted, asking goes on for a while.
+# Postmaster must be accepted (RFC 5321 section 4.5.1), and often is where everybody else is turned away. So many dead
+# names and not one live are no coincidence: it is us that the host refuses.
 EVASIVE_REFUSALS_BESIDE_POSTMASTER = 10
 
 # Words for a name that cannot exist; whichever they are, the host does not accept every name.
@@ -38,6 +38,7 @@ class DomainKnowledge:
     is_doubted: bool = False
     may_confirm: bool = False
     names_needed: int = 1
+    is_told_apart_elsewhere: bool = False  # a more preferred host has refused names
     answer_count: int = 0
     made_up: list[Reading] = field(default_factory=list)  # the answers to names that cannot exist, in their order
     control: Reading | None = None  # the answer to postmaster
@@ -49,12 +50,18 @@ class DomainKnowledge:
     domain_count: int = 0  # mailboxes, refused because of their domain
     _evasive: Reading | None = None
     _domain: Reading | None = None
+    # of ``made_up``, counted whenever it changes: they are looked at with every question
+    _accepted_made_up_count: int = 0
+    _refused_made_up_count: int = 0
+    _unclear_made_up_count: int = 0
+    _is_last_made_up_accepted: bool = False
 
     def learn(self, kind: ProbeKind, reading: Reading, *, was_refused: bool = False) -> None:
         """Take in one answer; ``was_refused``: the host has refused this mailbox on an earlier visit."""
         self._count(kind, reading, 1, was_refused)
         if kind is ProbeKind.RANDOM:
             self.made_up.append(reading)
+            self._count_made_up()
         elif kind is ProbeKind.CONTROL:
             self.control = reading
 
@@ -63,16 +70,18 @@ class DomainKnowledge:
         self._count(kind, reading, -1, was_refused)
         if kind is ProbeKind.RANDOM:
             self.made_up = _without_last(reading, self.made_up)
+            self._count_made_up()
         elif kind is ProbeKind.CONTROL and self.control is reading:
             self.control = None
 
     @property
     def is_catch_all(self) -> bool | None:
         """Whether the domain accepts every name; None while nobody knows. Never True while it is in doubt."""
-        if self._has_refused_made_up or self.is_in_doubt:
-            return False
-        if accepted := self._accepted_made_up_count:
-            return True if accepted >= self.names_needed else None
+        if self.made_up:
+            if self._has_refused_made_up or self.is_in_doubt:
+                return False
+            if accepted := self._accepted_made_up_count:
+                return True if accepted >= self.names_needed else None
         if self.known_catch_all is not None:
             return self.known_catch_all
         return False if self.unknown_count else None
@@ -80,11 +89,12 @@ class DomainKnowledge:
     @property
     def is_in_doubt(self) -> bool:
         """The host accepts what cannot exist, though it has refused names before."""
-        if not self.made_up or self.made_up[-1].reason is not Reason.ACCEPTED:
+        if not self._is_last_made_up_accepted:
             return False
         if self.unknown_count or self._has_refused_made_up:
             return True
-        return not self.may_confirm and (self.known_catch_all is False or self.risen_count > 0)
+        has_refused = self.known_catch_all is False or self.is_told_apart_elsewhere or self.risen_count > 0
+        return has_refused and not self.may_confirm
 
     @property
     def doubt_stands(self) -> bool:
@@ -128,7 +138,7 @@ class DomainKnowledge:
         if self.accepted_count or self.unknown_count or self._accepted_made_up_count:
             return None
         if self._is_postmaster_accepted:
-            return self._evasive if self.evasive_count >= EVASIVE_REFUSALS_BESIDE_POSTMASTER else None
+            return self._evasive if self.may_be_refusing_us else None
         if self.domain_count >= DOMAIN_REFUSALS_BEFORE_STOPPING:
             return self._domain
         if self.control is not None and self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING:
@@ -137,9 +147,9 @@ class DomainKnowledge:
 
     @property
     def may_be_refusing_us(self) -> bool:
-        """Whether several names were refused in vague words, and postmaster is the only one that is accepted."""
+        """Whether many names were refused in vague words, and postmaster is the only one that is accepted."""
         is_nobody_else_known = not self.accepted_count and not self.unknown_count
-        is_vague = self.evasive_count >= EVASIVE_REFUSALS_BEFORE_STOPPING
+        is_vague = self.evasive_count >= EVASIVE_REFUSALS_BESIDE_POSTMASTER
         return self._is_postmaster_accepted and is_nobody_else_known and is_vague
 
     @property
@@ -147,20 +157,22 @@ class DomainKnowledge:
         return self.control is not None and self.control.reason is Reason.ACCEPTED
 
     @property
-    def _accepted_made_up_count(self) -> int:
-        return sum(reading.reason is Reason.ACCEPTED for reading in self.made_up)
-
-    @property
     def _has_refused_made_up(self) -> bool:
         """A vague refusal of a real name proves nothing (catch-alls refuse single names too); that of a name which
         cannot exist does, where another name was accepted."""
-        is_refused = any(reading.reason in _NOT_A_MAILBOX for reading in self.made_up)
-        is_unclear = any(is_unclear_refusal(reading) for reading in self.made_up)
-        return is_refused or (is_unclear and (self.accepted_count > 0 or self._is_postmaster_accepted))
+        if self._refused_made_up_count:
+            return True
+        return self._unclear_made_up_count > 0 and (self.accepted_count > 0 or self._is_postmaster_accepted)
 
     @property
     def _is_settled_by_made_up(self) -> bool:
         return self._has_refused_made_up or self._accepted_made_up_count >= self.names_needed
+
+    def _count_made_up(self) -> None:
+        self._accepted_made_up_count = sum(reading.reason is Reason.ACCEPTED for reading in self.made_up)
+        self._refused_made_up_count = sum(is_clear_refusal(reading) for reading in self.made_up)
+        self._unclear_made_up_count = sum(is_unclear_refusal(reading) for reading in self.made_up)
+        self._is_last_made_up_accepted = bool(self.made_up) and self.made_up[-1].reason is Reason.ACCEPTED
 
     def _count(self, kind: ProbeKind, reading: Reading, step: int, was_refused: bool) -> None:
         self.answer_count += step

@@ -26,6 +26,7 @@ LEAST_SHARE = 0.02
 ANSWERS_PER_ROUND = 5  # clean answers per connection, after which one more is allowed
 ONE_STRAIN = timedelta(seconds=5)  # replies that come together are one sign, not many
 CEILING_FRESH_FOR = timedelta(hours=6)
+PIPELINING_BROKEN_FOR = timedelta(days=30)  # hosts are mended and replaced; to find out costs one session
 CONNECTION_BURST = 20
 MAX_KNOCKS = 3  # refused connections in a row that are taken for "too many" although no other of ours is open
 TRIAL_ADDRESSES = 5
@@ -92,6 +93,11 @@ class SitePace:
         most = self.limits.session_addresses
         return most if self.breaker is None else min(most, TRIAL_ADDRESSES)
 
+    def bears_pipelining(self, now: datetime) -> bool:
+        """Whether its hosts are taken at their word when they offer it; after some weeks they are again."""
+        at = self.memory.pipelining_broken_at
+        return at is None or now - at >= PIPELINING_BROKEN_FOR
+
     def connections(self, now: datetime) -> int:
         """The most connections at once."""
         if self.breaker is not None:
@@ -119,7 +125,12 @@ class SitePace:
     # -- what happens ---
 
     def connect(self, now: datetime) -> None:
+        """A session is begun, and its first host is dialled."""
         self.live_sessions += 1
+        self.connect_again(now)
+
+    def connect_again(self, now: datetime) -> None:
+        """The same session dials once more: another host, or the same one without TLS."""
         self._connections.take(1, self.limits.connections_per_minute / MINUTE, now)
 
     def greeted(self, address: str) -> None:
@@ -196,16 +207,16 @@ class SitePace:
         self,
         now: datetime,
         *,
-        is_pipelining_broken: bool | None = None,
+        is_pipelining_broken: bool = False,
         prefers_other_sender: bool | None = None,
         is_cautious: bool | None = None,
     ) -> None:
-        """Keep a habit of its hosts in mind; None leaves it as it is."""
+        """Keep a habit of its hosts in mind; None leaves it as it is. Broken pipelining is forgotten in time."""
         known = self.memory
         news = {
-            "is_pipelining_broken": known.is_pipelining_broken
-            if is_pipelining_broken is None
-            else is_pipelining_broken,
+            "pipelining_broken_at": now
+            if is_pipelining_broken and self.bears_pipelining(now)
+            else known.pipelining_broken_at,
             "prefers_other_sender": known.prefers_other_sender
             if prefers_other_sender is None
             else prefers_other_sender,

@@ -25,6 +25,7 @@ _RANDOM_NAME_LENGTH = 18
 
 # Due addresses. A wrong word on such a domain costs that many at once, and one question more is at most two percent.
 LARGE_DOMAIN = 50
+MADE_UP_NAMES = 2  # of one domain, in one visit
 
 
 class Question(NamedTuple):
@@ -77,12 +78,14 @@ class DomainQuestions:
         has_time: bool = True,  # for a second made-up name
     ) -> None:
         self.domain = domain
+        self.known_tells_apart = tells_apart
         self.doubted_at = doubted_at  # when an earlier visit found that the host accepts what it had refused before
         self._random_probe = random_probe
         self._waiting: deque[DueAddress] = deque()
         self._wants: deque[Question] = deque()  # made-up names and postmaster
-        self._has_asked: set[str] = set()  # of these
-        self._is_at_backup = False
+        self._made_up_count = 0  # of the former, those that have been wanted
+        self._has_asked_postmaster = False
+        self.is_at_backup = False  # whether a less preferred host has been asked
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self._out_count = 0  # addresses of the list that are being asked
         self._unconfirmed_count = 0  # accepted since the last clear refusal
@@ -120,9 +123,8 @@ class DomainQuestions:
 
         Nothing follows postmaster, or the last made-up name, where no address of the list waits.
         """
-        is_awaited = self._alone is not None and (self._alone.kind is ProbeKind.MAILBOX or self._may_need_second_name)
-        may_ask = is_awaited or bool(self._wants) or bool(self._waiting) or self._is_late_name_due
-        return not self.is_over and may_ask
+        may_ask = bool(self._waiting) or bool(self._wants) or self._may_answer_bring_more or self._is_late_name_due
+        return may_ask and not self.is_over
 
     @property
     def waiting_count(self) -> int:
@@ -164,19 +166,12 @@ class DomainQuestions:
         self._let_others_ask(question)
         self._out_count -= question.due is not None
         self.learn(self.heard, question, reading)
-        is_accepted = reading.reason is Reason.ACCEPTED
         self._count_unconfirmed(question, reading)
-        if question.kind is ProbeKind.RANDOM:
-            if is_accepted and self.heard.wants_made_up_name:
-                self._want_made_up_name()  # one that is accepted may happen to exist
-            return
-        invites_random = is_accepted or (reading.reason is Reason.GREYLISTED and question.kind is ProbeKind.MAILBOX)
-        if invites_random and self.heard.wants_made_up_name and self._random_probe is not RandomProbe.NEVER:
-            if not self._has_asked_made_up_name:
-                self._want_made_up_name()
+        if self._invites_made_up_name(question, reading):
+            self._want_made_up_name()
         # Also where names were told apart on an earlier visit: a host that has come to refuse everybody shows here.
         elif is_evasive(reading) and not self.heard.accepted_count and question.kind is ProbeKind.MAILBOX:
-            self._want(ProbeKind.CONTROL, f"postmaster@{self.domain}")
+            self._want_postmaster()
 
     def put_back(self, question: Question) -> None:
         """``question`` got no answer: ask it again in another session."""
@@ -185,13 +180,13 @@ class DomainQuestions:
 
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool = True) -> None:
         """The answer to ``question`` was not proven: forget it. An address of the list is only asked again on wish."""
-        self.heard.unlearn(question.kind, reading, was_refused=self._is_risen(question))
+        self.heard.unlearn(question.kind, reading, was_refused=_was_refused(question))
         if ask_again or question.due is None:
             self._ask_again(question)
 
     def learn(self, knowledge: DomainKnowledge, question: Question, reading: Reading) -> None:
         """Teach ``heard`` or ``proven`` the answer to ``question``."""
-        knowledge.learn(question.kind, reading, was_refused=self._is_risen(question))
+        knowledge.learn(question.kind, reading, was_refused=_was_refused(question))
 
     def take_waiting(self) -> list[DueAddress]:
         """Give up what was not asked: returns it, and leaves nothing to ask."""
@@ -201,14 +196,21 @@ class DomainQuestions:
         return waiting
 
     def start_over(self) -> None:
-        """From here on a backup host is asked, which may accept any name: nothing learnt at others counts there."""
-        if self._is_at_backup:
+        """From here on a backup host is asked, which may accept any name: nothing learnt at others speaks for it."""
+        if self.is_at_backup:
             return
-        self._is_at_backup = True
-        self.heard = DomainKnowledge(names_needed=self._names_needed)
-        self.proven = DomainKnowledge(names_needed=self._names_needed)
+        self.is_at_backup = True
+        # That names were refused elsewhere still counts against a host which accepts what cannot exist.
+        known = self.proven
+        fresh = {
+            "is_doubted": known.is_doubted,
+            "may_confirm": known.may_confirm,
+            "names_needed": known.names_needed,
+            "is_told_apart_elsewhere": known.is_catch_all is False,
+        }
+        self.heard, self.proven = DomainKnowledge(**fresh), DomainKnowledge(**fresh)
         self._unconfirmed_count = 0
-        self._has_asked.clear()
+        self._made_up_count, self._has_asked_postmaster = 0, False
         self._wants.clear()
         if self.accepted_before:
             self._go_on_from_acceptance()
@@ -225,29 +227,36 @@ class DomainQuestions:
         return is_known or self.heard.answer_count > 0
 
     @property
-    def _has_asked_made_up_name(self) -> bool:
-        return self._made_up_address(0) in self._has_asked
-
-    @property
-    def _may_need_second_name(self) -> bool:
-        return self._names_needed > 1 and self._made_up_address(1) not in self._has_asked
+    def _may_answer_bring_more(self) -> bool:
+        """Whether the answer to the question that is out alone can lead to another one."""
+        if self._alone is None:
+            return False
+        is_of_two = self._names_needed > 1 and self._made_up_count < MADE_UP_NAMES
+        return self._alone.kind is ProbeKind.MAILBOX or is_of_two
 
     @property
     def _is_late_name_due(self) -> bool:
         """Whether many may have been accepted since the last clear refusal, once those that are out have answers."""
         if self._unconfirmed_count + self._out_count < LARGE_DOMAIN or self._random_probe is RandomProbe.NEVER:
             return False
-        return self._made_up_address(1) not in self._has_asked and not self.is_over
+        return self._made_up_count < MADE_UP_NAMES and not self.is_over
+
+    def _invites_made_up_name(self, question: Question, reading: Reading) -> bool:
+        is_accepted = reading.reason is Reason.ACCEPTED
+        if self._random_probe is RandomProbe.NEVER or not (is_accepted or reading.reason is Reason.GREYLISTED):
+            return False
+        if question.kind is ProbeKind.RANDOM:
+            return is_accepted and self.heard.wants_made_up_name  # one that is accepted may happen to exist
+        if is_accepted and _was_refused(question):
+            return True
+        may_follow = is_accepted or question.kind is ProbeKind.MAILBOX
+        return may_follow and not self._made_up_count and self.heard.wants_made_up_name
 
     def _count_unconfirmed(self, question: Question, reading: Reading) -> None:
         if is_clear_refusal(reading):
             self._unconfirmed_count = 0
         elif reading.reason is Reason.ACCEPTED and question.due is not None:
             self._unconfirmed_count += 1
-
-    def _is_risen(self, question: Question) -> bool:
-        # A backup host may accept any name: that it was refused elsewhere says nothing of this one.
-        return question.due is not None and question.due.was_refused and not self._is_at_backup
 
     def _let_others_ask(self, question: Question) -> None:
         if self._alone is question:
@@ -261,17 +270,16 @@ class DomainQuestions:
             self._wants.appendleft(question)
 
     def _want_made_up_name(self) -> None:
-        """The first of the two that has not been asked."""
-        number = int(self._has_asked_made_up_name)
-        self._want(ProbeKind.RANDOM, self._made_up_address(number))
+        """The first that has not been asked, if there is one."""
+        if self._made_up_count < MADE_UP_NAMES:
+            name = random_name(self.domain, self._made_up_count)
+            self._made_up_count += 1
+            self._wants.append(Question(ProbeKind.RANDOM, self.domain, f"{name}@{self.domain}"))
 
-    def _want(self, kind: ProbeKind, address: str) -> None:
-        if address not in self._has_asked:
-            self._has_asked.add(address)
-            self._wants.append(Question(kind, self.domain, address))
-
-    def _made_up_address(self, number: int) -> str:
-        return f"{random_name(self.domain, number)}@{self.domain}"
+    def _want_postmaster(self) -> None:
+        if not self._has_asked_postmaster:
+            self._has_asked_postmaster = True
+            self._wants.append(Question(ProbeKind.CONTROL, self.domain, f"postmaster@{self.domain}"))
 
 
 def random_name(domain: str, number: int = 0) -> str:
@@ -283,3 +291,7 @@ def random_name(domain: str, number: int = 0) -> str:
     digest = hashlib.blake2b(seed.encode(), digest_size=16, person=b"ct_random_name").hexdigest()
     letters = digest.translate(str.maketrans("0123456789", "ghijkmnpqr"))
     return letters[:_RANDOM_NAME_LENGTH]
+
+
+def _was_refused(question: Question) -> bool:
+    return question.due is not None and question.due.was_refused

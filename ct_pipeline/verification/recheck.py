@@ -30,11 +30,8 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
     Reason.CONNECTION_TIMEOUT: _TRANSPORT,
     Reason.CONNECTION_LOST: _TRANSPORT,
     Reason.COMMAND_TIMEOUT: _TRANSPORT,
-    Reason.DNS_TIMEOUT: _TRANSPORT,
-    Reason.DNS_SERVER_FAILURE: _TRANSPORT,
     Reason.OUT_OF_STEP: (10 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR),
     Reason.TOO_MANY_RECIPIENTS: (MINUTE,) * 6 + (10 * MINUTE, HOUR),
-    Reason.NOT_ASKED_YET: (MINUTE, 10 * MINUTE, HOUR, 4 * HOUR),
     # our own way out: the host has not even been asked
     Reason.EGRESS_TROUBLE: (10 * MINUTE,),
     # they have noticed us: come back rarely, and not for long

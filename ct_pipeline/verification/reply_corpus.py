@@ -9,7 +9,7 @@ The corpus itself is not part of this repository. Its fields, of which the first
 ``side``                whom the reply speaks about, one of ``Side``
 ``confidence``          ``gold`` and ``silver`` rows are scored, others are only counted
 ``code``, ``enhanced``  as they stand in the text; null where it has none
-``stage``               connect / helo / mail / rcpt / data / unknown / null
+``stage``               connect / helo / mail; any other text, and null, are read as RCPT
 ``provider``            a name like those of providers.toml, or null
 ======================  ==============================================================================================
 """
@@ -65,17 +65,13 @@ class Side(StrEnum):
 SAYS_NOTHING_OF_THE_ADDRESS = frozenset({Side.US, Side.SERVER, Side.MESSAGE})
 
 # A host says at RCPT what it holds against a client (Postfix's smtpd_delay_reject), so an unknown stage is read as
-# RCPT, and a reply to DATA as what the same host would have said one command earlier.
-_STAGES: dict[str | None, Stage] = {
+# RCPT; and a later one, with the message, as what the same host would have said one command earlier.
+_STAGES_BEFORE_RCPT = {
     "connect": Stage.CONNECT,
     "helo": Stage.EHLO,
     "ehlo": Stage.EHLO,
     "starttls": Stage.STARTTLS,
     "mail": Stage.MAIL,
-    "rcpt": Stage.RCPT,
-    "data": Stage.RCPT,
-    "unknown": Stage.RCPT,
-    None: Stage.RCPT,
 }
 # Names of providers in the corpus that are spelled otherwise in providers.toml.
 _PROVIDERS = {
@@ -205,10 +201,9 @@ def _one_of(fields: dict[str, Any], name: str, words: type[StrEnum]) -> str:
 
 
 def _stage(value: object) -> Stage:
-    if value is not None and (not isinstance(value, str) or value not in _STAGES):
-        known = ", ".join(name for name in _STAGES if name)
-        raise _UnusableRowError(f"'stage' is {_shown(value)}; known are {known}, or null")
-    return _STAGES[value]
+    if value is not None and not isinstance(value, str):
+        raise _UnusableRowError(f"'stage' must be a text, or null, not {_shown(value)}")
+    return _STAGES_BEFORE_RCPT.get(value or "", Stage.RCPT)
 
 
 def _code(value: object) -> int | None:

@@ -87,10 +87,7 @@ class TextTest(NamedTuple):
         """Whether ``gist``, in which the needles ``found`` are, is such a text."""
         if self.takes_any or self.words & found:
             return True
-        for bits, regex in self.patterns:
-            if (not bits or bits & found) and regex.search(gist):
-                return True
-        return False
+        return any((not bits or bits & found) and regex.search(gist) for bits, regex in self.patterns)
 
 
 def needles_of(words: Sequence[str], patterns: Sequence[TextPattern]) -> list[str]:
@@ -101,7 +98,7 @@ def needles_of(words: Sequence[str], patterns: Sequence[TextPattern]) -> list[st
 def needles(pattern: str) -> tuple[str, ...]:
     """Texts of which every match of ``pattern`` holds at least one; none where nothing can be said.
 
-    Knows the syntax that reply rules use: no ``*``, ``+``, captures, backreferences or flags (such a pattern gets none).
+    Knows the syntax that reply rules use: no ``*``, ``+``, captures, backreferences, flags (such a pattern gets none).
     """
     try:
         alternatives, end = _alternatives(pattern, 0)

@@ -37,6 +37,6 @@ class SiteMemory:
     ceiling: int | None = None
     ceiling_at: datetime | None = None
     breaker: BreakerNote | None = None
-    is_pipelining_broken: bool = False  # offered, but commands after the first were ignored
+    pipelining_broken_at: datetime | None = None  # it was offered, but commands after the first were ignored
     prefers_other_sender: bool = False  # refused the egress's sender, accepted its other one
     is_cautious: bool = False  # sessions ended without proof of their answers

@@ -14,7 +14,7 @@ from ct_pipeline.verification.host_group import HostGroup
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.probe import Reply, Session
 from ct_pipeline.verification.session_questions import SessionQuestions
-from ct_pipeline.verification.site_gate import SiteGate
+from ct_pipeline.verification.site_gate import NoMoreConnectionsError, SiteGate
 from ct_pipeline.verification.site_plan import SitePlan
 from ct_pipeline.verification.site_state import SiteState
 from ct_pipeline.verification.surroundings import Surroundings
@@ -35,6 +35,7 @@ class SiteRun:
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
         self._live: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None  # while the pace wants the next session later
         self._failure: BaseException | None = None
         self._is_stopping = False
         self._dialer = self.gate.dialer
@@ -78,6 +79,8 @@ class SiteRun:
                     raise self._failure
             finally:
                 self._is_stopping = True
+                if self._alarm is not None:
+                    self._alarm.cancel()
                 for task in self._live:
                     task.cancel()
                 await asyncio.gather(*self._live, return_exceptions=True)
@@ -86,16 +89,14 @@ class SiteRun:
 
     async def _start_sessions(self) -> bool:
         """Begin the sessions that are needed now. Returns whether more are needed, once the pace allows."""
-        while (group := self._needy_group()) is not None:
-            delay = self.gate.pace.connect_delay(self.around.clock())
-            if delay > 0:
-                asyncio.get_running_loop().call_later(delay, self._news.set)
+        while self._failure is None and self._needy_group() is not None:
+            if self._is_too_early():
                 return True
             await self.around.slots.acquire()
             group = self._needy_group()  # while we waited for the slot, much may have changed
-            if group is None or self._failure is not None:
+            if group is None or self._failure is not None or self._is_too_early():
                 self.around.slots.release()
-                break
+                continue
             group.live_sessions += 1
             self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))
@@ -103,6 +104,17 @@ class SiteRun:
             # A callback, since a task that is cancelled before it starts runs none of its own clean-up.
             task.add_done_callback(partial(self._end_session, group))
         return self._may_ask() and self._state.is_held_up(self.around.clock())
+
+    def _is_too_early(self) -> bool:
+        """Whether the pace wants the next session later; there is news when its time has come."""
+        delay = self.gate.pace.connect_delay(self.around.clock())
+        if delay > 0 and self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+        return delay > 0
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._news.set()
 
     def _end_session(self, group: HostGroup, task: asyncio.Task[None]) -> None:
         self.around.slots.release()
@@ -127,11 +139,15 @@ class SiteRun:
 
     async def _session(self, group: HostGroup) -> None:
         refusals: list[tuple[Reply, int]] = []
-        opened = await self._dialer.dial(
-            group,
-            lambda attempt: refusals.append(self._note_refusal(attempt)),
-            lambda address: self.gate.pace.is_only_full([address]),
-        )
+        try:
+            opened = await self._dialer.dial(
+                group,
+                lambda attempt: refusals.append(self._note_refusal(attempt)),
+                lambda address: self.gate.pace.is_only_full([address]),
+                partial(self.gate.connect_again, self.around.clock, self._may_go_on),
+            )
+        except NoMoreConnectionsError:
+            return  # hosts that were not tried may answer another time: no word against this group
         if opened is not None:
             assert isinstance(opened.outcome, Connection)
             self.gate.pace.greeted(opened.address)
@@ -168,7 +184,7 @@ class SiteRun:
             session_seconds=self.around.timeouts.session,
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window_limit=1 if pace.memory.is_pipelining_broken else self.plan.limits.window,
+            window_limit=self.plan.limits.window if pace.bears_pipelining(self.around.clock()) else 1,
             window=group.window,
             may_change_sender=egress.has_other_sender and group.may_change_sender,
         )

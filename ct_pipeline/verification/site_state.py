@@ -196,7 +196,7 @@ class SiteState:
             group.session_addresses = min(group.session_addresses, most)
         self.pace.learn(
             now,
-            is_pipelining_broken=dialogue.is_pipelining_broken or None,
+            is_pipelining_broken=dialogue.is_pipelining_broken,
             is_cautious=group.is_cautious if dialogue.has_answers else None,
         )
 

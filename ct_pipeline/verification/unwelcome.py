@@ -35,6 +35,11 @@ _WHAT_TO_DO = {
     Reason.TLS_OR_LOGIN_REQUIRED: "Nothing: such hosts answer only their own users.",
 }
 _NOTHING = "Nothing: one session tries again after the wait."
+_IN_SHORT = {
+    Reason.PROBER_BLOCKED: "ask for removal",
+    Reason.SENDER_REFUSED: "set CT_MAIL_FROM",
+    Reason.POLICY_REFUSED: "run `ct-pipeline doctor`",
+}
 
 
 def why(reason: Reason) -> str:
@@ -49,3 +54,12 @@ def why(reason: Reason) -> str:
 def what_to_do(reason: Reason) -> str:
     """One or two sentences."""
     return _WHAT_TO_DO.get(reason, _NOTHING)
+
+
+def what_to_do_in_short(reason: Reason) -> str:
+    """Two or three words for a narrow column; :func:`what_to_do` says how.
+
+    >>> what_to_do_in_short(Reason.RATE_LIMITED)
+    'wait'
+    """
+    return _IN_SHORT.get(reason, "wait")

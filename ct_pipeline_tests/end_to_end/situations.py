@@ -1,24 +1,28 @@
 """The situations that a verifier meets: each a domain of its own, hosts that behave so, and the right verdicts.
 
-The hosts are scripted and listen on loopback.
+Everything is scripted; situations_world.py serves it.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from ct_pipeline.sandbox.dns_server import DnsServer
-from ct_pipeline.sandbox.in_thread import run_in_thread
-from ct_pipeline.sandbox.internet import DNS_ADDRESS, NETWORK
 from ct_pipeline.sandbox.zones import SERVFAIL, SILENT
 from ct_pipeline.vocabulary import Reason, Status
-from ct_pipeline_tests.verification.scripted_host import HANG_UP, Script, ScriptedHost, listening, polite
+from ct_pipeline_tests.end_to_end.situation_hosts import (
+    OK,
+    Turncoat,
+    greets_with,
+    hangs_up_after_a_refusal,
+    hangs_up_at_rcpt,
+    knows_no_ehlo,
+    never_answers_rcpt,
+    plain,
+    puts_off_once,
+    refuses_mail_from,
+    says,
+    takes_one_recipient_a_message,
+)
+from ct_pipeline_tests.verification.scripted_host import Script, polite
 
-HOST_ADDRESSES = [f"127.77.20.{n}" for n in range(1, 250)]
-NOBODY_LISTENS = "127.77.20.250"
-
-OK = b"250 2.1.5 Ok\r\n"
-UNKNOWN_USER = b"550 5.1.1 User unknown\r\n"
 Outcome = tuple[Status, Reason]
 
 VALID: Outcome = (Status.VALID, Reason.ACCEPTED)
@@ -62,85 +66,6 @@ class Situation:
     def address(self, local_part: str) -> str:
         """As the ledger has it."""
         return f"{local_part}@{self.dns_name}"
-
-
-# -- how hosts behave ---
-
-plain = polite(lambda address: OK if address.startswith(("live", "postmaster")) else UNKNOWN_USER)
-
-
-def says(reply: bytes, to: str = "", extensions: tuple[str, ...] = ()) -> Script:
-    """``reply`` to names that begin with ``to``; others are accepted if they are live, and unknown if not."""
-    return polite(
-        lambda address: reply if address.startswith(to) else OK if address.startswith("live") else UNKNOWN_USER,
-        ("ENHANCEDSTATUSCODES", *extensions),
-    )
-
-
-def greets_with(greeting: bytes) -> Script:
-    return lambda command: [greeting] if command == "connect" else [b"221 2.0.0 Bye\r\n"]
-
-
-def puts_off_once(reply: bytes) -> Script:
-    """Whoever comes again is let in."""
-    seen: set[str] = set()
-
-    def rcpt(address: str) -> bytes:
-        if address not in seen:
-            seen.add(address)
-            return reply
-        return OK if address.startswith("live") else UNKNOWN_USER
-
-    return polite(rcpt)
-
-
-def takes_one_recipient_a_message() -> Script:
-    named = 0
-
-    def answer(command: str) -> list[bytes]:
-        nonlocal named
-        if command.startswith("RCPT"):
-            named += 1
-            if named > 1:
-                return [b"452 4.5.3 Too many recipients\r\n"]
-        elif command[:4] in ("MAIL", "RSET", "EHLO", "conn"):
-            named = 0
-        return plain(command)
-
-    return answer
-
-
-def hangs_up_after_a_refusal(command: str) -> list[bytes]:
-    replies = plain(command)
-    return [*replies, HANG_UP] if replies == [UNKNOWN_USER] else replies
-
-
-def knows_no_ehlo(command: str) -> list[bytes]:
-    if command.startswith("EHLO"):
-        return [b"502 5.5.1 Command not implemented\r\n"]
-    return [b"250 host.test\r\n"] if command.startswith("HELO") else plain(command)
-
-
-def refuses_mail_from(reply: bytes) -> Script:
-    return lambda command: [reply] if command.startswith("MAIL") else plain(command)
-
-
-def never_answers_rcpt(command: str) -> list[bytes]:
-    return [] if command.startswith("RCPT") else plain(command)
-
-
-def hangs_up_at_rcpt(command: str) -> list[bytes]:
-    return [HANG_UP] if command.startswith("RCPT") else plain(command)
-
-
-@dataclass
-class Turncoat:
-    """Tells names apart, until it is told to accept every name."""
-
-    accepts_everything: bool = False
-
-    def __call__(self, command: str) -> list[bytes]:
-        return says(OK)(command) if self.accepts_everything else plain(command)
 
 
 distrustful, become_a_catch_all = Turncoat(), Turncoat()
@@ -286,8 +211,18 @@ SITUATIONS = [
         (says(b"550 Nope\r\n"),),
     ),
     Situation(
+        "bare 550 for dead users and the made-up name",
+        {"dead1": NOT_FOUND, "dead2": NOT_FOUND, "dead3": NOT_FOUND, "dead4": NOT_FOUND},
+        (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
+        "vague refusal of everybody but postmaster",
+        {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(12)},
+        (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
         "relay denied to everybody",
-        {"ann": unknown(Reason.RELAY_DENIED), "live": unknown(Reason.RELAY_DENIED)},
+        {name: unknown(Reason.RELAY_DENIED) for name in ("ann", "bob", "cid", "dan", "eve", "live")},
         (says(b"550 5.7.1 Relaying denied\r\n"),),
     ),
     Situation("accepts everything for a day", {"live": VALID, "dead": NOT_FOUND}, (distrustful,)),
@@ -310,79 +245,3 @@ SITUATIONS = [
         domain="yahoo.com",
     ),
 ]
-
-
-# -- the world ---
-
-
-@dataclass
-class SituationsWorld:
-    """All of ``situations`` at once; ``hosts`` has the mail hosts of each by its name."""
-
-    situations: list[Situation]
-    environment: dict[str, str] = field(default_factory=dict)
-    hosts: dict[str, list[ScriptedHost]] = field(default_factory=dict)
-
-    def commands(self, name: str) -> list[str]:
-        """What the hosts of one situation have heard."""
-        return [command for host in self.hosts.get(name, ()) for command in host.commands]
-
-    def addresses(self) -> list[str]:
-        """As the ledger has them."""
-        return [situation.address(local) for situation in self.situations for local in situation.should_be]
-
-    def contacts(self) -> str:
-        """A contact file, with all addresses as their owners spell them."""
-        rows = [f"{local}@{one.mail_domain}" for one in self.situations for local in one.should_be]
-        return "".join(f"{row}\n" for row in ("email", *rows))
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Serve all that has a name here."""
-        async with AsyncExitStack() as servers:
-            port, free_addresses = 0, iter(HOST_ADDRESSES)
-            zone: dict[str, list[str]] = {}
-            for situation in self.situations:
-                name = situation.dns_name
-                addresses, records = [], []
-                for place, script in enumerate(situation.hosts, start=1):
-                    address = NOBODY_LISTENS if script is None else next(free_addresses)
-                    addresses.append(address)
-                    mx_name = situation.mx_name or f"mx{place}.{name}"
-                    records.append(f"MX {place} {mx_name}.")
-                    zone[mx_name] = [f"A {address}"]
-                    if script is not None:
-                        host = await servers.enter_async_context(listening(script, address, port))
-                        port = host.port
-                        self.hosts.setdefault(situation.name, []).append(host)
-                if situation.dns is not None:
-                    records = [record.format(*addresses) for record in situation.dns]
-                if records:
-                    zone[name] = records
-            dns = DnsServer(zone, DNS_ADDRESS, 0)
-            await dns.start()
-            servers.push_async_callback(dns.stop)
-            self.environment = environment(f"{DNS_ADDRESS}:{dns.port}", port)
-            yield
-
-
-@contextmanager
-def situations_world(situations: list[Situation] = SITUATIONS) -> Iterator[SituationsWorld]:
-    world = SituationsWorld(situations)
-    with run_in_thread(world.running(), "situations"):
-        yield world
-
-
-def environment(nameserver: str, port: int) -> dict[str, str]:
-    return {
-        "nameservers": nameserver,
-        "dns_timeout_seconds": "0.5",
-        "smtp_port": str(port),
-        "allowed_networks": NETWORK,
-        "helo_name": "prober.test",
-        "helo_unchecked": "true",
-        "mail_from": "probe@prober.test",
-        "connect_timeout_seconds": "2",
-        "greeting_timeout_seconds": "2",
-        "reply_timeout_seconds": "1",
-    }

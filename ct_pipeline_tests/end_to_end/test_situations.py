@@ -17,19 +17,15 @@ from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.verdicts import verdict_words
 from ct_pipeline.vocabulary import Status
 from ct_pipeline_tests.end_to_end.pipeline import take_in
-from ct_pipeline_tests.end_to_end.situations import (
-    SITUATIONS,
-    Outcome,
-    Situation,
-    SituationsWorld,
-    Turncoat,
-    become_a_catch_all,
-    distrustful,
-    situations_world,
-)
+from ct_pipeline_tests.end_to_end.situation_hosts import Turncoat
+from ct_pipeline_tests.end_to_end.situations import SITUATIONS, Outcome, Situation, become_a_catch_all, distrustful
+from ct_pipeline_tests.end_to_end.situations_world import SituationsWorld, situations_world
 
+# But where nobody answers: to find that out again takes seconds and shows nothing new.
 EVERYBODY_IS_DUE = """
-update ledger.due set next_attempt_at = now() where domain_id in (select domain_id from ledger.domains where lane <> '')
+update ledger.due set next_attempt_at = now()
+where domain_id in (select domain_id from ledger.domains where lane <> '')
+      and not exists (select from ledger.probes p where p.probe_id = due.probe_id and p.reason = 'command_timeout')
 """
 DOUBTS_ARE_OF_YESTERDAY = "update ledger.catch_all_facts set doubted_at = doubted_at - interval '1 day'"
 EVERY_SITE_MAY_BE_TRIED = "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
@@ -38,9 +34,10 @@ DAYS = [(False, False), (True, True), (False, True)]  # which of the two turncoa
 
 @dataclass
 class Told:
-    """The verdicts after each visit, by address, and the commands that the hosts of each situation got."""
+    """The verdicts after each visit, by address, what lanes said of their sites, and the commands that hosts got."""
 
     visits: list[dict[str, Outcome]] = field(default_factory=list)
+    warnings: list[list[str]] = field(default_factory=list)
     commands: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -53,7 +50,7 @@ def told(settings_for_module: Settings, tmp_path_factory: pytest.TempPathFactory
         contacts.write_text(world.contacts())
         take_in(settings, contacts)
         for distrustful.accepts_everything, become_a_catch_all.accepts_everything in DAYS:
-            told.visits.append(visit(settings, world))
+            visit(settings, world, told)
             let_a_day_pass(settings)
         told.commands = {situation.name: world.commands(situation.name) for situation in SITUATIONS}
     return told
@@ -63,11 +60,12 @@ def settings_of(world: SituationsWorld, own: Settings) -> Settings:
     return load_settings(state_dir=own.state_dir, database_url=own.database_url, **world.environment)
 
 
-def visit(settings: Settings, world: SituationsWorld) -> dict[str, Outcome]:
-    verify_lanes(settings, lane_keys(load_providers()))
+def visit(settings: Settings, world: SituationsWorld, told: Told) -> None:
+    summaries = verify_lanes(settings, lane_keys(load_providers()))
     judge_unjudged(settings)
+    told.warnings.append([line for summary in summaries for line in summary.stopped_because])
     with open_ledger(settings) as conn:
-        return verdict_words(conn, world.addresses())
+        told.visits.append(verdict_words(conn, world.addresses()))
 
 
 def let_a_day_pass(settings: Settings) -> None:
@@ -94,6 +92,15 @@ def test_what_a_host_accepts_while_it_is_in_doubt_is_no_evidence(name: str, told
     statuses = {local: told.visits[1][f"{local}@{name}.test"][0] for local in ("live", "dead")}
     assert statuses["dead"] in (Status.INVALID, Status.UNKNOWN)
     assert statuses["live"] in (Status.VALID, Status.UNKNOWN)
+
+
+def test_a_domain_in_doubt_is_named(told: Told) -> None:
+    first, second, third = (
+        [line for line in lines if "accepts names that it refused before" in line] for lines in told.warnings
+    )
+    assert (first, third) == ([], [])
+    domains = ["accepts-everything-for-a-day.test", "becomes-a-catch-all.test"]
+    assert sorted(second) == [f"{name}: {name} accepts names that it refused before" for name in domains]
 
 
 def test_hosts_whose_answer_says_nothing_are_not_asked(told: Told) -> None:

@@ -6,13 +6,14 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from ct_pipeline.storage.backlog import due_backlog
 from ct_pipeline.storage.domain_facts import (
     count_domains_to_look_up,
     domain_facts,
     domains_to_look_up,
     keep_domain_facts,
 )
-from ct_pipeline.storage.due import due_addresses, due_counts, lanes_due, next_due_at
+from ct_pipeline.storage.due import due_addresses, lanes_due, next_due_at
 from ct_pipeline.storage.probes import ObservationWriter
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
 from ct_pipeline.vocabulary import MailService
@@ -99,7 +100,7 @@ def test_a_domain_without_mail_answers_for_its_addresses(conn: psycopg.Connectio
     assert unjudged(conn) == {"ann@x.test", "bob@x.test"}
     (row,) = evidence_of(conn, ["ann@x.test"])
     assert (row.mail_service, row.next_attempt_at) == (service, None)
-    assert [count.lane for count in due_counts(conn, NOON)] == [""]  # y.test still waits for its look-up
+    assert [waiting.lane for waiting in due_backlog(conn)] == [""]  # y.test still waits for its look-up
 
 
 def test_a_failed_look_up_postpones_and_is_never_an_answer(conn: psycopg.Connection) -> None:
@@ -277,16 +278,18 @@ def test_two_look_ups_of_one_domain_in_one_batch_the_last_counts(conn: psycopg.C
     keep_domain_facts(conn, [], NOON)
 
 
-def test_what_waits_is_counted_by_lane_and_reason(conn: psycopg.Connection) -> None:
-    take(conn, "ann@x.test", "bob@x.test", "ann@never.test")
-    look_up(conn, "x.test")
-    conn.execute("update ledger.due set next_attempt_at = %s where address_id = 2", (NOON + HOUR,))
-    assert due_counts(conn, NOON) == [("", None, 1, 0, NOON), (LANE, None, 1, 1, NOON)]
-
-
 def test_what_look_ups_sent_adds_up(conn: psycopg.Connection) -> None:
     first = replace(facts("x.test"), query_count=3, mx_query_count=1)
     keep_domain_facts(conn, [first, replace(first, query_count=5, mx_query_count=2)], NOON)
     keep_domain_facts(conn, [replace(first, looked_up_at=NOON + DAY), facts("y.test")], NOON + DAY)
     rows = conn.execute("select domain, dns_query_count, mx_query_count from ledger.domains order by domain").fetchall()
     assert rows == [("x.test", 11, 4), ("y.test", 0, 0)]
+
+
+def test_a_sweep_goes_on_after_a_site_and_passes_over_those_at_work(conn: psycopg.Connection) -> None:
+    names = ("a.test", "b.test", "c.test", "d.test")
+    take(conn, *(f"ann@{name}" for name in names))
+    look_up(conn, *names)
+    due = due_addresses(conn, LANE, NOON, 10, after_site="a.test", skipped_sites=["c.test"])
+    assert [address.domain for address in due] == ["b.test", "d.test"]
+    assert [address.domain for address in due_addresses(conn, LANE, NOON, 10, only_site="c.test")] == ["c.test"]

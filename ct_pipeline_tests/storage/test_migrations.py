@@ -55,6 +55,20 @@ def test_a_ledger_from_before_egresses_keeps_its_sessions(empty_database_url: st
         assert conn.execute("select dns_query_count, mx_query_count from ledger.domains").fetchall() == [(0, 0)]
 
 
+def test_a_memory_of_broken_pipelining_gets_its_time(empty_database_url: str) -> None:
+    upgrade(empty_database_url, "0004")
+    with connect(empty_database_url) as conn:
+        conn.execute(
+            "insert into ledger.site_memories (egress, site, lane, share, is_pipelining_broken, prefers_other_sender, "
+            "is_cautious, updated_at) select 'default', site, 'small-01', 1, site = 'x.test', false, false, now() "
+            "from unnest(array['x.test', 'y.test']) as site"
+        )
+    upgrade(empty_database_url)
+    with connect(empty_database_url) as conn:
+        rows = conn.execute("select site, pipelining_broken_at = updated_at from ledger.site_memories order by site")
+        assert rows.fetchall() == [("x.test", True), ("y.test", None)]
+
+
 def test_a_user_without_rights_is_told_what_to_grant(empty_database_url: str, own_user: str) -> None:
     url = empty_database_url.replace("postgres@", f"{own_user}@", 1)
     with pytest.raises(SettingsError, match="grant create on database"):

@@ -13,7 +13,8 @@ from psycopg import sql
 
 from ct_pipeline.errors import LedgerUnavailableError
 from ct_pipeline.storage import outage, probes
-from ct_pipeline.storage.due import due_counts
+from ct_pipeline.storage.backlog import due_backlog
+from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
@@ -65,7 +66,8 @@ def test_a_turn_and_its_probe_become_evidence(conn: psycopg.Connection, ledger_u
     assert (ann.smtp_code, ann.smtp_text, ann.asked_at, ann.next_attempt_at) == (250, "ok", NOON, None)
     assert (bob.smtp_code, bob.smtp_text, bob.attempt_count) == (550, "no such user", 1)
     assert bob.next_attempt_at == NOON + HOUR
-    assert due_counts(conn, NOON) == [(LANE, Reason.MAILBOX_NOT_FOUND, 0, 1, NOON + HOUR)]
+    waiting = [(one.lane, one.reason, one.next_at) for one in due_backlog(conn)]
+    assert waiting == [(LANE, Reason.MAILBOX_NOT_FOUND, NOON + HOUR)]
     assert conn.execute("select address_id from ledger.due where answered_at is not null").fetchall() == [(1,)]
 
 
@@ -117,6 +119,34 @@ def test_the_last_definitive_reply_outlives_later_ones_that_leave_the_mailbox_op
     assert kept == [(ann, 4, 1), (bob, 5, 5), (cid, None, None)]
 
 
+def test_an_acceptance_that_is_taken_back_settles_nothing_any_more(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@x.test")
+    look_up(conn, "x.test")
+    accepted = [Turn(1, None, 1, 1, is_definitive=True), Turn(2, None, 1, 2, is_definitive=True)]
+    taken_back = Turn(1, NOON + DAY, 1, 3, is_retracted=True)
+    observed = [probe(1, 1, "x.test"), probe(2, 2, "x.test"), probe(3, None, "x.test", 0)]
+    merge_observations(conn, Observations([session()], observed[:2], accepted), NOON)
+    merge_observations(conn, Observations([], observed[2:], [taken_back]), NOON)
+    in_one_batch = Observations([], [], [accepted[1], taken_back._replace(address_id=2)])
+    merge_observations(conn, in_one_batch, NOON)
+    assert conn.execute("select probe_id, definitive_probe_id from ledger.due").fetchall() == [(3, None), (3, None)]
+
+
+@pytest.mark.parametrize(
+    ("code", "asked_days_ago", "was_refused"), [(550, 1, True), (550, 100, False), (450, 1, False), (250, 1, False)]
+)
+def test_who_was_refused_before_is_handed_out_with_that(
+    conn: psycopg.Connection, code: int, asked_days_ago: int, was_refused: bool
+) -> None:
+    take(conn, "ann@x.test")
+    look_up(conn, "x.test")
+    said = probe(1, 1, "x.test", code)._replace(asked_at=NOON - asked_days_ago * DAY)
+    turn = Turn(1, NOON, 1, 1, is_definitive=code != 450)
+    merge_observations(conn, Observations([session()], [said], [turn]), NOON)
+    (due,) = due_addresses(conn, LANE, NOON, 10)
+    assert due.was_refused is was_refused
+
+
 @pytest.mark.parametrize("text", ["nul\0", "lone \udcff surrogate", "tab\t\\N\nline", "x" * 5000, "\\."])
 def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url: str, text: str) -> None:
     take(conn, "ann@x.test")
@@ -128,7 +158,7 @@ def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url
 
 
 def test_catch_all_facts_hold_until_they_expire(conn: psycopg.Connection, ledger_url: str) -> None:
-    fact = catch_all("x.test")
+    fact = catch_all("x.test")._replace(doubted_at=NOON)
     with ObservationWriter(ledger_url) as writer:
         writer.put([], [], [], [fact, catch_all("y.test", is_catch_all=False)])
     assert catch_all_facts(conn, ["x.test", "z.test"], NOON) == {"x.test": fact}

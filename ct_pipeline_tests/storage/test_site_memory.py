@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 import pytest
 
-from ct_pipeline.storage.due import DueAgain, due_again, due_counts, lanes_due, next_due_at
+from ct_pipeline.storage.due import DueAgain, due_again, lanes_due, next_due_at
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter
 from ct_pipeline.storage.site_memory import keep_site_memories, open_breakers, site_memories
@@ -18,7 +18,7 @@ BREAKER = BreakerNote(Reason.PROBER_BLOCKED, "Client host blocked", NOON, NOON +
 
 
 def memory(site: str = "x.test", egress: str = "default", breaker: BreakerNote | None = BREAKER) -> SiteMemory:
-    return SiteMemory(egress, site, LANE, NOON, 0.25, 12, NOON - DAY, breaker, True, False, True)
+    return SiteMemory(egress, site, LANE, NOON, 0.25, 12, NOON - DAY, breaker, NOON - DAY, False, True)
 
 
 def test_what_was_kept_is_remembered(conn: psycopg.Connection) -> None:
@@ -69,8 +69,6 @@ def test_a_site_whose_breaker_is_open_is_not_due(conn: psycopg.Connection) -> No
     keep_site_memories(conn, [memory()])
     assert lanes_due(conn, NOON) == {LANE: 1}
     assert lanes_due(conn, BREAKER.until_at) == {LANE: 2}
-    assert due_counts(conn, NOON) == [(LANE, None, 1, 1, NOON)]
-    assert due_counts(conn, BREAKER.until_at) == [(LANE, None, 2, 0, NOON)]
     keep_site_memories(conn, [memory("y.test")])
     assert lanes_due(conn, NOON) == {}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 PAUSE = b"\x00pause"  # in a script: what follows goes out in a segment of its own, a moment later
@@ -14,9 +14,10 @@ Script = Callable[[str], list[bytes]]
 
 @dataclass
 class ScriptedHost:
-    """``answer`` maps a command line (and ``"connect"``) to the byte strings to send."""
+    """``answer`` maps a command line (and ``"connect"``) to the byte strings to send, after ``wait`` for it."""
 
     answer: Script
+    wait: Callable[[str], Awaitable[object]] | None = None
     port: int = 0
     commands: list[str] = field(default_factory=list)
     session_count: int = 0
@@ -37,6 +38,8 @@ class ScriptedHost:
             await writer.wait_closed()
 
     async def _say(self, writer: asyncio.StreamWriter, command: str) -> bool:
+        if self.wait is not None:
+            await self.wait(command)
         for part in self.answer(command):
             if part == HANG_UP:
                 return False
@@ -54,9 +57,14 @@ class ScriptedHost:
 
 
 @contextlib.asynccontextmanager
-async def listening(answer: Script, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ScriptedHost]:
+async def listening(
+    answer: Script,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    wait: Callable[[str], Awaitable[object]] | None = None,
+) -> AsyncIterator[ScriptedHost]:
     """Serve ``answer`` on a loopback address for the length of the block."""
-    host = ScriptedHost(answer)
+    host = ScriptedHost(answer, wait)
     server = await asyncio.start_server(host.serve, address, port)
     host.port = server.sockets[0].getsockname()[1]
     try:

@@ -6,13 +6,13 @@ import pytest
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import Bookkeeper
+from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
-from ct_pipeline.verification.questions import Answer, DomainQuestions
+from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
 from ct_pipeline.vocabulary import About, Reason
-from ct_pipeline_tests.verification.asking import domain, notebook
+from ct_pipeline_tests.verification.asking import READER, domain, notebook
 from ct_pipeline_tests.verification.test_domain_knowledge import (
     ACCEPTED,
     FULL,
@@ -215,6 +215,27 @@ def test_a_temporary_answer_is_the_last_where_every_address_is_asked_once(asks_o
     kept = Books(domain("a.test", NAMES), asks_once=asks_once)
     kept.prove(GREYLISTED)
     assert kept.finished() == ({1} if asks_once else set())
+
+
+def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusal_on():
+    kept = books()
+    kept.prove(ACCEPTED)  # ann
+    kept.prove(UNKNOWN)  # the made-up name
+    kept.prove(ACCEPTED)  # bob
+    kept.questions.learn(kept.questions.proven, Question(ProbeKind.RANDOM, "a.test", ""), ACCEPTED)
+    kept.keeper.settle(kept.questions, NOW)
+    turns = {turn.address_id: turn for turn in kept.page.turns}
+    assert {number: (turn.is_definitive, turn.is_retracted) for number, turn in turns.items()} == {
+        1: (True, False),
+        2: (False, True),
+        3: (False, False),
+        4: (False, False),
+        5: (False, False),
+    }
+    assert kept.keeper.doubted_domains == {"a.test"}
+    assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
+    last = kept.page.catch_all_facts[-1]
+    assert (last.is_catch_all, last.doubted_at) == (False, NOW)
 
 
 def test_voided_answers_are_due_again():

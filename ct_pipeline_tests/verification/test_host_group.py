@@ -152,3 +152,11 @@ def test_the_work_does_not_grow_with_the_square_of_the_domains():
         questions.finish()
     assert asked == domains
     assert looks < 20 * domains
+
+
+def test_the_sender_is_changed_once_however_many_sessions_were_refused():
+    group = group_of(domain("a.test", ["ann"]))
+    for _ in range(2):
+        group.change_sender()
+    assert group.uses_other_sender
+    assert not group.may_change_sender

@@ -6,35 +6,10 @@ from dataclasses import replace
 import pytest
 
 from ct_pipeline.verification.probe import Stage
-from ct_pipeline_tests.verification.hostile_host import Session, Trick, changes, drips, ends, says, silence, stays
+from ct_pipeline_tests.verification.hostile_host import Session, Trick, changes, ends, says
+from ct_pipeline_tests.verification.hostile_tricks import GOING, no_smtp, silent
 from ct_pipeline_tests.verification.hostile_visit import SHORT, Visit, visits
 
-CODES = (b"000", b"099", b"100", b"199", b"600", b"999", b"-22", b"+22", b"2.2", b" 22", b"2_2", "２２０".encode())
-
-SILENT = {
-    "silence": silence,
-    "drip": drips(b"", b"220-x\r\n"),
-    "drip without a line": drips(b"220 ", b"x"),
-    "bare CR": stays(b"220 host.test ESMTP\r250 Ok\r"),
-    "half a reply": stays(b"250-host.test\r\n250"),
-}
-GOING = {
-    "closes": ends(),
-    "resets": ends(by_reset=True),
-    "closes in the middle of a line": ends(b"25"),
-    "closes in the middle of a reply": ends(b"250-host.test\r\n"),
-    "resets in the middle of a reply": ends(b"250-host.test\r\n", by_reset=True),
-}
-NOT_SMTP = {
-    "HTTP": says(b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>220 ready</html>\r\n"),
-    "SSH": says(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "TLS": says(b"\x15\x03\x01\x00\x02\x02\x46\r\n"),
-    "NULs": says(b"\x00" * 50 + b"\r\n"),
-    "words": says(b"hello, who is there?\r\n"),
-    "an empty line": says(b"\r\n"),
-    "two codes": says(b"220-host.test\r\n554 no\r\n"),
-    **{f"code {code!r}": says(code + b" host.test\r\n") for code in CODES},
-}
 OUT_OF_STEP = {
     "goes on": changes(lambda reply: [reply + b"250 2.1.5 Ok\r\n"]),
     "goes on with half a reply": changes(lambda reply: [reply + b"25"]),
@@ -46,7 +21,7 @@ OUT_OF_STEP = {
 @pytest.mark.parametrize("stage", ["connect", "EHLO"])
 @pytest.mark.parametrize(
     ("tricks", "outcome"),
-    [(SILENT, "timeout"), (GOING, "lost"), (NOT_SMTP, "lost"), (OUT_OF_STEP, "out_of_step")],
+    [(silent(b"220"), "timeout"), (GOING, "lost"), (no_smtp(b"220"), "lost"), (OUT_OF_STEP, "out_of_step")],
     ids=["silent", "going", "not SMTP", "out of step"],
 )
 def test_a_host_that_does_not_open_leaves_everybody_due(stage: str, tricks: dict[str, Trick], outcome: str) -> None:

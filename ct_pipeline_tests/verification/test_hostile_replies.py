@@ -2,33 +2,10 @@
 
 import pytest
 
-from ct_pipeline_tests.verification.hostile_host import Session, Trick, changes, drips, ends, says, silence, stays
+from ct_pipeline_tests.verification.hostile_host import Session, Trick, changes, ends, says, silence, stays
+from ct_pipeline_tests.verification.hostile_tricks import GOING, no_smtp, silent
 from ct_pipeline_tests.verification.hostile_visit import visits
 
-CODES = (b"000", b"099", b"100", b"199", b"600", b"999", b"-25", b"+25", b"2.5", b" 25", "２５０".encode())
-
-SILENT = {
-    "silence": silence,
-    "drip": drips(b"", b"250-x\r\n"),
-    "drip without a line": drips(b"250 ", b"x"),
-    "bare CR": stays(b"250 2.1.0 Ok\r250 Ok\r"),
-    "half a reply": stays(b"250-host.test\r\n250"),
-}
-GOING = {
-    "closes": ends(),
-    "resets": ends(by_reset=True),
-    "closes in the middle of a line": ends(b"25"),
-    "closes in the middle of a reply": ends(b"250-host.test\r\n"),
-    "resets in the middle of a reply": ends(b"550-host.test\r\n", by_reset=True),
-}
-NOT_SMTP = {
-    "HTTP": says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "NULs": says(b"\x00" * 50 + b"\r\n"),
-    "words": says(b"Ok\r\n"),
-    "an empty line": says(b"\r\n"),
-    "two codes": says(b"250-one\r\n550 two\r\n"),
-    **{f"code {code!r}": says(code + b" 2.1.5 Ok\r\n") for code in CODES},
-}
 WRONG_CODE = {
     "220": says(b"220 2.0.0 Ready\r\n"),
     "221": says(b"221 2.0.0 Bye\r\n"),
@@ -40,7 +17,7 @@ WRONG_CODE = {
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT"])
 @pytest.mark.parametrize(
     ("tricks", "outcome"),
-    [(SILENT, "timeout"), (GOING, "lost"), (NOT_SMTP, "out_of_step"), (WRONG_CODE, "out_of_step")],
+    [(silent(b"250"), "timeout"), (GOING, "lost"), (no_smtp(b"250"), "out_of_step"), (WRONG_CODE, "out_of_step")],
     ids=["silent", "going", "not SMTP", "wrong code"],
 )
 def test_a_host_that_never_answers_leaves_everybody_due(stage: str, tricks: dict[str, Trick], outcome: str) -> None:

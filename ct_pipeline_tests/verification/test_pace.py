@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ct_pipeline.verification.pace import ANSWERS_PER_ROUND, CEILING_FRESH_FOR, ONE_STRAIN, SitePace, is_strain
+from ct_pipeline.verification.pace import (
+    ANSWERS_PER_ROUND,
+    CEILING_FRESH_FOR,
+    ONE_STRAIN,
+    PIPELINING_BROKEN_FOR,
+    SitePace,
+    is_strain,
+)
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.site_memory import SiteMemory
 from ct_pipeline.verification.site_plan import SiteLimits
@@ -71,9 +78,20 @@ def test_what_was_learnt_is_remembered_and_taken_up_again():
     pace.learn(NOW, is_pipelining_broken=True, is_cautious=True)
     memory = pace.take_memory()
     assert memory is not None
-    assert (memory.share, memory.is_pipelining_broken, memory.is_cautious) == (0.5, True, True)
+    assert (memory.share, memory.pipelining_broken_at, memory.is_cautious) == (0.5, NOW, True)
     assert pace.take_memory() is None
     assert site(memory).connections(NOW) == 4
+
+
+def test_broken_pipelining_is_tried_again_after_some_weeks():
+    pace, then = site(), NOW + PIPELINING_BROKEN_FOR
+    pace.learn(NOW, is_pipelining_broken=True)
+    pace.learn(NOW + timedelta(days=1), is_pipelining_broken=True)  # of a session that had begun before
+    pace.learn(NOW + timedelta(days=2), is_cautious=True)
+    assert not pace.bears_pipelining(then - timedelta(seconds=1))
+    assert pace.bears_pipelining(then)
+    pace.learn(then, is_pipelining_broken=True)
+    assert not pace.bears_pipelining(then + timedelta(days=29))
 
 
 def test_a_refused_connection_sets_a_ceiling_that_is_forgotten_after_some_hours():

@@ -184,6 +184,15 @@ def test_where_it_is_known_that_names_matter_no_made_up_one_is_needed():
     assert questions.open_count == 3
 
 
+@pytest.mark.parametrize(("hours", "may_confirm"), [(1, False), (24, True)])
+def test_a_doubt_may_be_confirmed_after_most_of_a_day(hours: int, may_confirm: bool) -> None:
+    doubted = {"a.test": fact(False)["a.test"]._replace(doubted_at=NOW - timedelta(hours=hours))}
+    site = only_site(plan([facts("a.test", (1, "mx.host.test", "192.0.2.1"))], per_domain=3, catch_all=doubted))
+    (questions,) = site.groups[0].domains
+    assert questions.open_count == 1, "one name, and then a made-up one"
+    assert questions.heard.may_confirm is may_confirm
+
+
 def test_addresses_of_domains_without_facts_are_left_out():
     due = [DueAddress(1, "ann@nowhere.test", "nowhere.test", 0)]
     assert plan_lane("small-00", due, {}, {}, load_providers(), LIMITS, NOW) == LanePlan([], [])

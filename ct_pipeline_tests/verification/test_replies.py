@@ -170,6 +170,14 @@ def test_rule_files_that_cannot_be_used_name_the_rule():
             parse_rules(broken)
 
 
+def test_a_family_of_words_is_written_once():
+    families = b'[families]\nmailbox = ["user", "box"]\n'
+    (rule,) = parse_rules(families + RULE + b'text = ["{mailbox} {0,2}away"]\n').rules
+    assert [pattern.regex.pattern for pattern in rule.patterns] == ["(?:user|box) {0,2}away"]
+    with pytest.raises(ReplyRulesError, match=r"one.*nobody"):
+        parse_rules(families + RULE + b'text = ["{nobody} away"]\n')
+
+
 def test_the_version_follows_the_rules():
     assert parse_rules(RULE).version == parse_rules(RULE).version
     assert parse_rules(RULE).version != parse_rules(RULE + b"# said otherwise\n").version

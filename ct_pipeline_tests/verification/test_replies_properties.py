@@ -1,5 +1,8 @@
 """What must hold for any reply, also one that nobody has written yet."""
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,3 +82,103 @@ def test_the_address_that_a_reply_quotes_changes_nothing(example_of_a_rule, loca
         READER.read(Reply(example.stage, example.code, example.enhanced, text), provider),
     )
     assert after == before
+
+
+STILL_ALIVE = (Reason.RECIPIENT_RATE_LIMITED, Reason.MAILBOX_FULL)
+
+# What surrounds the words of a refusal of us on its way through other hosts, and into logs.
+AROUND_IT = [
+    "{}",
+    "Recipient address rejected: {}",
+    "<joe@shop.example>: {}",
+    "<joe@shop.example>: Recipient address rejected: {}",
+    "sorry, {}",
+    "Error: {}",
+    "mx1.shop.example {}",
+    "host mx.shop.example[192.0.2.1] said: 550 {}",
+    "{} [192.0.2.7]",
+    "{} (in reply to RCPT TO command)",
+    "{} https://help.shop.example/errors?x=1",
+]
+REFUSALS_OF_US_BY_THEIR_WORDS = [
+    (example.text, min(rule.providers, default=""))
+    for rule in RULES.rules
+    for example in rule.examples
+    if rule.about is About.US and (rule.words or rule.patterns) and rule.enhanced is None and rule.code.match("550")
+]
+CODES_OF_ANY_REFUSAL = [(550, None), (554, "5.7.1"), (550, "5.0.0"), (553, None)]
+
+
+@pytest.mark.parametrize("around", AROUND_IT)
+def test_a_refusal_of_us_never_condemns_however_it_is_dressed(around):
+    """Also where the codes are those of any refusal, and where its sentences come in another order."""
+    assert len(REFUSALS_OF_US_BY_THEIR_WORDS) > 50
+    for said, provider in REFUSALS_OF_US_BY_THEIR_WORDS:
+        sentences = re.split(r"(?<=[.;:!]) |\n", said)
+        for text in (said, said.upper(), said.lower(), " ".join(sentences), " ".join(reversed(sentences))):
+            for code, enhanced in CODES_OF_ANY_REFUSAL:
+                reading = READER.read(Reply(Stage.RCPT, code, enhanced, around.format(text)), provider)
+                assert reading.about is not About.DOMAIN, (code, enhanced, text)
+                assert reading.about is not About.ADDRESS or reading.reason in STILL_ALIVE, (code, enhanced, text)
+
+
+OUR_ADDRESS = [
+    *("sender", "the sender", "sender address", "sender's domain", "return path", "reverse path", "return address"),
+    *("your domain", "your account", "your mailbox", "your email address", "From address", "envelope sender"),
+    *("MAIL FROM address", "originator", "bounce address", "Reply-To address", "sending domain", "sending account"),
+]
+WHAT_ELSE_IS_NO_MAILBOX = [
+    *("client", "client host", "your host", "host name", "HELO", "EHLO name", "header", "From: header", "password"),
+    *("username", "user agent", "login", "credentials", "TLS certificate", "relay host", "message-id", "message"),
+    *("attachment", "content", "subject", "MX record", "PTR record", "SPF record", "DKIM key", "session", "command"),
+    *("parameter", "your IP", "IP address", "SMTP user", "license", "service", "server", "gateway", "LDAP server"),
+    *(
+        "network",
+        "country",
+        "SMTP extension",
+        "protocol",
+        "encoding",
+        "character",
+        "request",
+        "URL",
+        "list",
+        "hostname",
+    ),
+    *("reverse DNS", "authentication", "mail server", "outgoing account", "authenticated user", "remote host"),
+    "the account used to send",
+]
+WHAT_MAILBOXES_ARE = [
+    *(
+        "unknown",
+        "is unknown",
+        "not found",
+        "was not found",
+        "does not exist",
+        "doesn't exist",
+        "invalid",
+        "is invalid",
+    ),
+    *("is not valid", "disabled", "is disabled", "has been suspended", "expired", "is closed", "locked", "removed"),
+    *("not registered", "not recognized", "nonexistent"),
+]
+WHAT_A_CHECK_OF_OUR_ADDRESS_SAYS = [
+    "rejected: user unknown",
+    "check failed: no such user",
+    "verification failed: mailbox not found",
+    "could not be verified (550 no such user)",
+]
+
+
+@pytest.mark.parametrize("ours", OUR_ADDRESS + WHAT_ELSE_IS_NO_MAILBOX)
+def test_nothing_of_ours_is_ever_a_dead_mailbox(ours):
+    """What is said of mailboxes is said of many other things: only a subject that is a mailbox may condemn."""
+    for predicate in WHAT_MAILBOXES_ARE + (WHAT_A_CHECK_OF_OUR_ADDRESS_SAYS if ours in OUR_ADDRESS else []):
+        for text in (
+            f"{ours} {predicate}",
+            f"{ours}: {predicate}",
+            ours if " " in predicate else f"{predicate} {ours}",
+            f"<joe@shop.example>: Recipient address rejected: {ours} {predicate}",
+        ):
+            for code, enhanced in CODES_OF_ANY_REFUSAL:
+                reading = READER.read(Reply(Stage.RCPT, code, enhanced, text))
+                assert reading.about not in (About.ADDRESS, About.DOMAIN), (code, enhanced, text)

@@ -15,7 +15,7 @@ from ct_pipeline.verification.reply_parser import (
     clean_text,
 )
 
-texts = st.text(st.characters(blacklist_categories=("C",), max_codepoint=0x2FFF), max_size=60).map(str.strip)
+texts = st.text(st.characters(blacklist_categories=("C", "Zl", "Zp"), max_codepoint=0x2FFF), max_size=60).map(str.strip)
 codes = st.integers(200, 599)
 replies = st.builds(RawReply, codes, st.lists(texts, min_size=1, max_size=5).map(tuple))
 

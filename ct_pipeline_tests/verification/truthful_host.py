@@ -184,7 +184,7 @@ class Visit:
             session_addresses=state.session_addresses(group),
             recipients_per_transaction=group.recipients_per_transaction,
             is_cautious=group.is_cautious,
-            window_limit=1 if self.pace.memory.is_pipelining_broken else self.plan.limits.window,
+            window_limit=self.plan.limits.window if self.pace.bears_pipelining(self.now) else 1,
             window=group.window,
         )
         return Encounter(group, dialogue, source, host, session_id)

@@ -115,6 +115,7 @@ def _sites_welcome_us(breakers: list[OpenBreaker]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         asset_key=MAILBOX_PROBES,
         check_name=SITES_WELCOME_US,
-        description=f"{len(breakers):,} sites have turned us away; {waiting_count:,} addresses wait for them.",
+        description=f"{len(breakers):,} sites have turned us away; {waiting_count:,} addresses wait for them. "
+        "`ct-pipeline status` says what to do in full.",
         metadata={"site_count": len(breakers), "due_count": waiting_count, "sites": turned_away_table(breakers)},
     )
