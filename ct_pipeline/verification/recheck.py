@@ -55,7 +55,7 @@ _NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})
 
 # The address itself was not asked, so that one question is still owed to it.
 _NOT_REALLY_ASKED = frozenset({
-    Reason.NOT_ASKED_YET, Reason.TOO_MANY_RECIPIENTS, Reason.OUT_OF_STEP, Reason.EGRESS_TROUBLE, Reason.DNS_TIMEOUT,
+    Reason.TOO_MANY_RECIPIENTS, Reason.OUT_OF_STEP, Reason.EGRESS_TROUBLE, Reason.DNS_TIMEOUT,
     Reason.DNS_SERVER_FAILURE,
 })  # fmt: skip
 
