@@ -54,10 +54,7 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
 _NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})
 
 # The address itself was not asked, so that one question is still owed to it.
-_NOT_REALLY_ASKED = frozenset({
-    Reason.TOO_MANY_RECIPIENTS, Reason.OUT_OF_STEP, Reason.EGRESS_TROUBLE, Reason.DNS_TIMEOUT,
-    Reason.DNS_SERVER_FAILURE,
-})  # fmt: skip
+_NOT_REALLY_ASKED = frozenset({Reason.TOO_MANY_RECIPIENTS, Reason.OUT_OF_STEP, Reason.EGRESS_TROUBLE})
 
 # A host that asks to come back sooner than we would ask a host that has turned us away is obeyed only upward.
 _HINT_ONLY_LENGTHENS = frozenset({Reason.PROBER_BLOCKED, Reason.SENDER_REFUSED, Reason.POLICY_REFUSED})
