@@ -3,8 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import psycopg
 
@@ -45,30 +47,55 @@ class JudgeSummary:
     rejudgement: Rejudgement | None = None  # where verdicts of other rules were judged anew
     seconds: float = 0.0
 
+    def add(self, verdicts: list[Verdict]) -> None:
+        self.judged_count += len(verdicts)
+        self.statuses.update(verdict.status.value for verdict in verdicts)
+        self.reasons.update(verdict.reason.value for verdict in verdicts)
+
 
 def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda _count: None) -> JudgeSummary:
-    """Judge in batches until no address has unjudged evidence or a verdict of other rules."""
+    """Judge in batches until no address has unjudged evidence or a verdict of other rules.
+
+    While the database keeps one batch, the next one is read and judged.
+    """
     started = time.monotonic()
     bench = _Bench(settings)
     summary = JudgeSummary(rules_version=bench.rules_version)
     rejudgement_id: int | None = None
-    with open_ledger(settings) as conn:
-        bench.ask_delisted(conn)
-        note_rules(conn, *bench.rules_in_force, datetime.now(UTC))
-        while rows := unjudged_evidence(conn, bench.rules_version, BATCH_ADDRESSES):
+    with open_ledger(settings) as reader, open_ledger(settings) as writer, ThreadPoolExecutor(1) as keeper:
+        bench.ask_delisted(reader)
+        note_rules(reader, *bench.rules_in_force, datetime.now(UTC))
+        keeping: _Keeping | None = None
+        while True:
+            in_flight = keeping.address_ids if keeping else []
+            rows = unjudged_evidence(reader, bench.rules_version, BATCH_ADDRESSES, in_flight)
             if rejudgement_id is None and any(row.revision is None for row in rows):
-                rejudgement_id = begin_rejudgement(conn, bench.rules_version, datetime.now(UTC))
+                rejudgement_id = begin_rejudgement(reader, bench.rules_version, datetime.now(UTC))
             verdicts = bench.judge(rows)
-            keep_verdicts(conn, verdicts, rows, rejudgement_id)
-            summary.judged_count += len(verdicts)
-            summary.statuses.update(verdict.status.value for verdict in verdicts)
-            summary.reasons.update(verdict.reason.value for verdict in verdicts)
-            on_commit(len(verdicts))
+            if keeping is not None:
+                keeping.kept.result()
+                summary.add(keeping.verdicts)
+                on_commit(len(keeping.verdicts))
+            elif not rows:
+                break
+            kept = keeper.submit(keep_verdicts, writer, verdicts, rows, rejudgement_id) if rows else None
+            keeping = _Keeping(kept, verdicts) if kept else None
         if rejudgement_id is not None:
-            end_rejudgement(conn, rejudgement_id, datetime.now(UTC))
-            summary.rejudgement = last_rejudgement(conn)
+            end_rejudgement(reader, rejudgement_id, datetime.now(UTC))
+            summary.rejudgement = last_rejudgement(reader)
     summary.seconds = time.monotonic() - started
     return summary
+
+
+class _Keeping(NamedTuple):
+    """A batch on its way into the ledger."""
+
+    kept: Future[int]
+    verdicts: list[Verdict]
+
+    @property
+    def address_ids(self) -> list[int]:
+        return [verdict.address_id for verdict in self.verdicts]
 
 
 def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:

@@ -67,14 +67,26 @@ class Backlog:
     oldest_at: datetime | None
 
 
-def unjudged_evidence(conn: psycopg.Connection, rules_version: str, limit: int) -> list[EvidenceRow]:
-    """Evidence of at most ``limit`` addresses with new evidence, or judged by other rules than ``rules_version``."""
+def unjudged_evidence(
+    conn: psycopg.Connection, rules_version: str, limit: int, in_flight: Sequence[int] = ()
+) -> list[EvidenceRow]:
+    """Evidence of at most ``limit`` addresses with new evidence, or judged by other rules than ``rules_version``.
+
+    Those ``in_flight``, whose verdicts are on their way into the ledger, are left out.
+    """
+    parameters = {
+        "limit": limit,
+        "rules_version": rules_version,
+        "in_flight": list(in_flight),
+        "enough": limit + len(in_flight),
+    }
     rows = _evidence(
         conn,
         """
-        select address_id from ledger.unjudged order by address_id limit %(limit)s
+        (select address_id from ledger.unjudged order by address_id limit %(enough)s)
+        except select unnest(%(in_flight)s::bigint[]) limit %(limit)s
         """,
-        {"limit": limit},
+        parameters,
     )
     if len(rows) < limit:
         # Two ranges of the index, each read from its end: nothing else finds the last few of 50 million. An address
@@ -83,14 +95,15 @@ def unjudged_evidence(conn: psycopg.Connection, rules_version: str, limit: int) 
         outdated = _evidence(
             conn,
             """
-            (select address_id from ledger.verdicts where rules_version < %(rules_version)s
-             order by rules_version limit %(limit)s)
-            union all
-            (select address_id from ledger.verdicts where rules_version > %(rules_version)s
-             order by rules_version desc limit %(limit)s)
-            limit %(limit)s
+            ((select address_id from ledger.verdicts where rules_version < %(rules_version)s
+              order by rules_version limit %(enough)s)
+             union all
+             (select address_id from ledger.verdicts where rules_version > %(rules_version)s
+              order by rules_version desc limit %(enough)s)
+             limit %(enough)s)
+            except select unnest(%(in_flight)s::bigint[]) limit %(limit)s
             """,
-            {"limit": limit, "rules_version": rules_version},
+            parameters,
         )
         rows += [row for row in outdated if row.address_id not in known][: limit - len(rows)]
     return rows

@@ -35,8 +35,8 @@ class Bookkeeper:
 
     def __init__(self, notebook: Notebook, *, asks_once: bool = False) -> None:
         self._notebook = notebook
-        self._acceptances = Acceptances()
         self._asks_once = asks_once
+        self._acceptances = Acceptances()
         self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it also runs where
 
 import psycopg
 
-from ct_pipeline.settings import load_settings
+from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages.judge import JudgeSummary, judge_unjudged
 from ct_pipeline.storage.embedded_postgres import start_embedded, stop_embedded
 from ct_pipeline.storage.ledger import open_ledger
@@ -56,9 +56,8 @@ def main(count: int) -> None:
         upgrade(url)
         with open_ledger(settings) as conn:
             fill(conn, count)
-        show("judged from and into the ledger", judge_unjudged(settings))
-        again = judge_unjudged(settings.model_copy(update={"role_is_safe": True}))
-        show("judged anew by other rules", again)
+        measured("judged from and into the ledger", settings)
+        again = measured("judged anew by other rules", settings.model_copy(update={"role_is_safe": True}))
         assert again.rejudgement is not None
         print(f"  {again.rejudgement.changed_count:,} of {again.rejudgement.judged_count:,} came out differently")
         nothing = judge_unjudged(settings.model_copy(update={"role_is_safe": True}))
@@ -81,10 +80,14 @@ def in_memory(count: int) -> None:
     print("  " + ", ".join(f"{status.value} {number:,}" for status, number in statuses.most_common()))
 
 
-def show(title: str, summary: JudgeSummary) -> None:
-    rate = summary.judged_count / summary.seconds
-    print(f"{title}: {summary.judged_count:,} in {summary.seconds:.1f} s, {rate:,.0f}/s; {peak_mib():.0f} MiB at most")
+def measured(title: str, settings: Settings) -> JudgeSummary:
+    before = time.process_time()
+    summary = judge_unjudged(settings)
+    busy, rate = time.process_time() - before, summary.judged_count / summary.seconds
+    print(f"{title}: {summary.judged_count:,} in {summary.seconds:.1f} s, {rate:,.0f}/s")
+    print(f"  of which {busy:.1f} s this process was on a processor; {peak_mib():.0f} MiB at most")
     print("  " + ", ".join(f"{status} {number:,}" for status, number in summary.statuses.most_common()), flush=True)
+    return summary
 
 
 def peak_mib() -> float:

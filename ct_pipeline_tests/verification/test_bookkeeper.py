@@ -210,6 +210,13 @@ def test_a_word_about_us_settles_no_mailbox():
     assert not any(turn.is_definitive for turn in kept.page.turns)
 
 
+@pytest.mark.parametrize("asks_once", [True, False])
+def test_a_temporary_answer_is_the_last_where_every_address_is_asked_once(asks_once):
+    kept = Books(domain("a.test", NAMES), asks_once=asks_once)
+    kept.prove(GREYLISTED)
+    assert kept.finished() == ({1} if asks_once else set())
+
+
 def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusal_on():
     kept = books()
     kept.prove(ACCEPTED)  # ann
@@ -229,13 +236,6 @@ def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusa
     assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
     last = kept.page.catch_all_facts[-1]
     assert (last.is_catch_all, last.doubted_at) == (False, NOW)
-
-
-@pytest.mark.parametrize("asks_once", [True, False])
-def test_a_temporary_answer_is_the_last_where_every_address_is_asked_once(asks_once):
-    kept = Books(domain("a.test", NAMES), asks_once=asks_once)
-    kept.prove(GREYLISTED)
-    assert kept.finished() == ({1} if asks_once else set())
 
 
 def test_voided_answers_are_due_again():

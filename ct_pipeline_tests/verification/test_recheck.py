@@ -181,7 +181,7 @@ def test_whatever_a_host_may_say_settles_the_mailbox_or_has_its_delays():
         (Reason.PROBER_BLOCKED, None, 1, False),
         (Reason.CONNECTION_TIMEOUT, None, 1, False),
         (Reason.MAILBOX_FULL, None, 1, False),
-        (Reason.TOO_MANY_RECIPIENTS, None, 1, True),
+        (Reason.TOO_MANY_RECIPIENTS, None, 1, True),  # one question is still owed
         (Reason.EGRESS_TROUBLE, None, 3, True),
     ],
 )
