@@ -53,7 +53,11 @@ class JudgeSummary:
         self.reasons.update(verdict.reason.value for verdict in verdicts)
 
 
-def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda _count: None) -> JudgeSummary:
+def judge_unjudged(
+    settings: Settings,
+    on_commit: Callable[[int], None] = lambda _count: None,
+    batch_addresses: int = BATCH_ADDRESSES,
+) -> JudgeSummary:
     """Judge in batches until no address has unjudged evidence or a verdict of other rules.
 
     While the database keeps one batch, the next one is read and judged.
@@ -68,7 +72,7 @@ def judge_unjudged(settings: Settings, on_commit: Callable[[int], None] = lambda
         keeping: _Keeping | None = None
         while True:
             in_flight = keeping.address_ids if keeping else []
-            rows = unjudged_evidence(reader, bench.rules_version, BATCH_ADDRESSES, in_flight)
+            rows = unjudged_evidence(reader, bench.rules_version, batch_addresses, in_flight)
             if rejudgement_id is None and any(row.revision is None for row in rows):
                 rejudgement_id = begin_rejudgement(reader, bench.rules_version, datetime.now(UTC))
             verdicts = bench.judge(rows)

@@ -137,3 +137,17 @@ def test_a_rejudging_that_was_stopped_goes_on_in_the_same_report(settings_for_te
     assert latest is not None
     assert latest.changed_parts == {"judge": ("2", "1")}
     assert (latest.ended_at, latest.changes) == (None, [])
+
+
+@pytest.mark.parametrize("batch_addresses", [1, 2, 5])
+def test_batches_overlap_and_every_address_is_judged_once(settings_for_tests: Settings, batch_addresses: int) -> None:
+    with open_ledger(settings_for_tests) as conn:
+        take(conn, *(f"no?address{n}" for n in range(5)))
+    committed: list[int] = []
+    first = judge_unjudged(settings_for_tests, committed.append, batch_addresses)
+    assert (first.judged_count, sum(committed), max(committed)) == (5, 5, batch_addresses)
+    other_rules = settings_for_tests.model_copy(update={"role_is_safe": True})
+    again = judge_unjudged(other_rules, batch_addresses=batch_addresses)
+    assert again.rejudgement is not None
+    assert (again.judged_count, again.rejudgement.judged_count, again.rejudgement.changed_count) == (5, 5, 0)
+    assert judge_unjudged(other_rules).judged_count == 0
