@@ -164,6 +164,7 @@ class _Bench:
             smtp_code=row.smtp_code,
             smtp_enhanced=row.smtp_enhanced,
             smtp_text=row.smtp_text,
+            is_definitive=row.is_definitive,
             asked_at=row.asked_at,
             elapsed_ms=row.elapsed_ms,
             settled=self._settled(row),

@@ -42,6 +42,7 @@ class EvidenceRow(NamedTuple):
     smtp_code: int | None
     smtp_enhanced: str | None
     smtp_text: str | None
+    is_definitive: bool  # it settled the mailbox when it came
     probe_reason: Reason | None  # how the reply was read when it came
     asked_at: datetime | None
     elapsed_ms: int | None
@@ -183,7 +184,8 @@ _EVIDENCE: LiteralString = """
 select a.address_id, a.address, a.syntax_reason, a.is_role, a.suggested_email,
        d.domain, d.service, coalesce(d.detail, ''), coalesce(d.provider, ''), d.mx_record,
        coalesce(d.is_disposable, false), coalesce(d.is_free, false), d.looked_up_at, d.service_since_at,
-       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at, p.elapsed_ms,
+       p.kind, p.stage, p.code, p.enhanced, p.text,
+       coalesce(due.definitive_probe_id = due.probe_id, false), p.reason, p.asked_at, p.elapsed_ms,
        s.stage, s.code, s.enhanced, s.text, s.asked_at, s.elapsed_ms,
        coalesce(due.attempt_count, 0), due.next_attempt_at,
        c.is_catch_all, c.tells_apart, c.found_at, u.revision

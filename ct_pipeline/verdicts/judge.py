@@ -4,7 +4,8 @@ The order of the questions, each a function below: is it an address at all; has 
 domain take mail; may it be asked; what did its mail host say; is the domain a catch-all. Beside the operator's word,
 only two kinds of evidence make an address Invalid: facts about the string or its domain, and a permanent reply that
 speaks of the mailbox or of the domain. A temporary reply, one that speaks of us, and an unclear one never do; an
-unclear permanent refusal counts only where the same domain has accepted another name.
+unclear permanent refusal counts only where the domain tells names apart and has accepted another one after it, in the
+same visit: a host that has come to refuse us may say the same to everybody.
 
 A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it.
 """
@@ -20,7 +21,7 @@ from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verdicts.wording import explain
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
 
-JUDGE_VERSION = "3"  # part of the rules version: raise it whenever a verdict may come out differently
+JUDGE_VERSION = "4"  # part of the rules version: raise it whenever a verdict may come out differently
 
 # A refusal and a catch-all finding this close together come from one visit; otherwise the newer one counts.
 SAME_VISIT = timedelta(hours=1)
@@ -197,7 +198,8 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
     if reading.about is About.DOMAIN and reading.reason in _DOMAIN_IS_GONE:
         rule = f"domain_refused/{reading.rule}"
         return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
-    if reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY and evidence.tells_apart:
+    is_vague = reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY
+    if is_vague and evidence.is_definitive and evidence.tells_apart:
         if evidence.is_catch_all:
             return _heard(evidence, Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}")
         if evidence.is_refusal_doubtful:

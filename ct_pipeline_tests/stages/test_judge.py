@@ -18,7 +18,9 @@ from ct_pipeline_tests.storage.records import NOON, answered, catch_all, look_up
 ADDRESS = "anna@acme.test"
 
 
-def judged(settings: Settings, kind: ProbeKind, text: str) -> tuple[Status, Reason]:
+def judged(
+    settings: Settings, kind: ProbeKind, text: str, *, is_definitive: bool = False
+) -> tuple[Status, Reason]:
     """The verdict on an address of a domain that tells names apart, from one 550 of ``kind``."""
     with open_ledger(settings) as conn:
         take(conn, ADDRESS)
@@ -27,14 +29,20 @@ def judged(settings: Settings, kind: ProbeKind, text: str) -> tuple[Status, Reas
         about = row.address_id if kind is ProbeKind.MAILBOX else None
         said = probe(1, about, "acme.test", 550, text)._replace(kind=kind)
         fact = catch_all("acme.test", is_catch_all=False)._replace(tells_apart=True)
-        merge_observations(conn, Observations([session()], [said], [answered(row.address_id, 1)], [fact]), NOON)
+        turn = answered(row.address_id, 1)._replace(is_definitive=is_definitive)
+        merge_observations(conn, Observations([session()], [said], [turn], [fact]), NOON)
     (verdict,) = judge_addresses(settings, [ADDRESS])
     return verdict.status, verdict.reason
 
 
 @pytest.mark.parametrize("text", ["User unknown", "Nope"])
 def test_a_refusal_of_the_address_itself_is_its_verdict(settings_for_tests: Settings, text: str) -> None:
-    assert judged(settings_for_tests, ProbeKind.MAILBOX, text) == (Status.INVALID, Reason.MAILBOX_NOT_FOUND)
+    found = judged(settings_for_tests, ProbeKind.MAILBOX, text, is_definitive=True)
+    assert found == (Status.INVALID, Reason.MAILBOX_NOT_FOUND)
+
+
+def test_a_vague_refusal_after_which_nobody_was_accepted_may_be_one_of_us(settings_for_tests: Settings) -> None:
+    assert judged(settings_for_tests, ProbeKind.MAILBOX, "Nope") == (Status.UNKNOWN, Reason.UNCLEAR_REPLY)
 
 
 @pytest.mark.parametrize("text", ["User unknown", "Nope"])
