@@ -94,6 +94,7 @@ def judge(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> Verdi
             is_role=evidence.is_role,
             suggested_email=evidence.suggested_email,
             will_be_asked_again=evidence.next_attempt_at is not None,
+            attempt_count=evidence.attempt_count,
         ),
         is_disposable=evidence.is_disposable,
         is_free=evidence.is_free,

@@ -1,5 +1,6 @@
 """Judging from the ledger: whose word a recorded reply is, which of two counts, and what other rules change."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,6 +94,42 @@ def test_an_acceptance_grown_old_no_longer_outweighs_it(settings_for_tests: Sett
 
 def test_a_later_refusal_wins(settings_for_tests: Settings) -> None:
     assert settled_and(settings_for_tests, "550 5.1.1 User unknown").status is Status.INVALID
+
+
+@pytest.mark.parametrize(("days_after", "status"), [(-1, Status.VALID), (2, Status.UNKNOWN)])
+def test_a_finding_that_had_expired_before_the_acceptance_proves_nothing(
+    settings_for_tests: Settings, days_after: int, status: Status
+) -> None:
+    """The domain may accept every name by now."""
+    with open_ledger(settings_for_tests) as conn:
+        take(conn, ADDRESS)
+        look_up(conn, "acme.test")
+        (row,) = evidence_of(conn, [ADDRESS])
+        fact = catch_all("acme.test", is_catch_all=False)._replace(tells_apart=True)
+        said = probe(1, row.address_id, "acme.test")._replace(asked_at=fact.expires_at + timedelta(days=days_after))
+        turns = [answered(row.address_id, 1)._replace(is_definitive=True)]
+        merge_observations(conn, Observations([session()], [said], turns, [fact]), NOON)
+    (verdict,) = judge_addresses(settings_for_tests, [ADDRESS])
+    assert verdict.status is status
+
+
+# -- two judges at once ---
+
+
+def test_a_verdict_is_dated_before_its_evidence_was_read(settings_for_tests: Settings) -> None:
+    """Or it could replace that of another judge, who has read later."""
+    with ThreadPoolExecutor(1) as other, open_ledger(settings_for_tests) as conn:
+        take(conn, "no?address")
+        with conn.transaction():
+            conn.execute("lock table ledger.unjudged in access exclusive mode")
+            judging = other.submit(judge_unjudged, settings_for_tests)
+            while not conn.execute("select 1 from pg_locks where not granted").fetchone():
+                assert not judging.done()
+            read_at = datetime.now(UTC)
+        judging.result()
+        (judged_at,) = conn.execute("select judged_at from ledger.verdicts").fetchone() or (None,)
+    assert judged_at is not None
+    assert judged_at < read_at
 
 
 # -- other rules ---
