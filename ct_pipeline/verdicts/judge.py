@@ -7,14 +7,15 @@ speaks of the mailbox or of the domain. A temporary reply, one that speaks of us
 unclear permanent refusal counts only where the domain tells names apart and has accepted another one after it, in the
 same visit: a host that has come to refuse us may say the same to everybody.
 
-A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it.
+A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it,
+unless the two contradict each other.
 """
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ct_pipeline.verdicts.clearout_codes import clearout_code
-from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.verdicts.evidence import Evidence, Reading, Settled
 from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.score import score_of
 from ct_pipeline.verdicts.verdict import Verdict
@@ -131,11 +132,27 @@ def _find(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> tuple
     settled = evidence.settled
     if settled is None or finding.status in _DECIDED or finding.reason in _NOT_TO_BE_ASKED:
         return finding, evidence
-    if settled.asked_at < judged_at - rules.fresh_for:
+    if settled.asked_at < judged_at - rules.fresh_for or _contradicts(evidence.reading, settled):
         return finding, evidence
     earlier = evidence._replace(**settled._asdict())
     decided = _find_by_reply(earlier)
     return (decided, earlier) if decided.status in _DECIDED else (finding, evidence)
+
+
+def _contradicts(later: Reading | None, settled: Settled) -> bool:
+    """Whether the last reply speaks against the one that settled the mailbox, though it settles nothing itself.
+
+    A permanent refusal in vague words speaks against an acceptance; a full or busy mailbox is none that does not exist.
+    """
+    if later is None:
+        return False
+    if settled.reading.reason is Reason.ACCEPTED:
+        return _is_vague(later)
+    return later.reason in _WOULD_BOUNCE_SOFTLY
+
+
+def _is_vague(reading: Reading) -> bool:
+    return reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY
 
 
 def _operator_decided(evidence: Evidence) -> _Finding:
@@ -199,8 +216,7 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
     if reading.about is About.DOMAIN and reading.reason in _DOMAIN_IS_GONE:
         rule = f"domain_refused/{reading.rule}"
         return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
-    is_vague = reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY
-    if is_vague and evidence.is_definitive and evidence.tells_apart:
+    if _is_vague(reading) and evidence.is_definitive and evidence.tells_apart:
         if evidence.is_catch_all:
             return _heard(evidence, Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}")
         if evidence.is_refusal_doubtful:

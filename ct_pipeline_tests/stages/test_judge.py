@@ -59,15 +59,16 @@ def test_a_block_stays_a_block(settings_for_tests: Settings) -> None:
 # -- the last definitive reply ---
 
 
-def settled_and(settings: Settings, later: str, days: float = 1) -> Verdict:
-    """An address whose host accepted it, and ``days`` later answered ``later``; judged now."""
+def settled_and(settings: Settings, later: str, days: float = 1, first: str = "250 ok") -> Verdict:
+    """An address whose host answered ``first``, and ``days`` later ``later``; judged now."""
     first_at = datetime.now(UTC) - timedelta(days=days + 1)
     with open_ledger(settings) as conn:
         take(conn, ADDRESS)
         look_up(conn, "acme.test")
         (row,) = evidence_of(conn, [ADDRESS])
         code, _, text = later.partition(" ")
-        accepted = probe(1, row.address_id, "acme.test")._replace(asked_at=first_at)
+        first_code, _, first_text = first.partition(" ")
+        accepted = probe(1, row.address_id, "acme.test", int(first_code), first_text)._replace(asked_at=first_at)
         said = probe(2, row.address_id, "acme.test", int(code), text)
         said = said._replace(asked_at=first_at + timedelta(days=days))
         fact = catch_all("acme.test", is_catch_all=False)
@@ -94,6 +95,18 @@ def test_an_acceptance_grown_old_no_longer_outweighs_it(settings_for_tests: Sett
 
 def test_a_later_refusal_wins(settings_for_tests: Settings) -> None:
     assert settled_and(settings_for_tests, "550 5.1.1 User unknown").status is Status.INVALID
+
+
+def test_a_later_refusal_in_vague_words_leaves_nobody_valid(settings_for_tests: Settings) -> None:
+    verdict = settled_and(settings_for_tests, "550 Nope")
+    assert (verdict.status, verdict.reason) == (Status.UNKNOWN, Reason.UNCLEAR_REPLY)
+
+
+@pytest.mark.parametrize("later", ["452 4.2.2 Mailbox full", "450 4.2.1 This user is receiving mail at a rate that"])
+def test_a_later_word_of_a_living_mailbox_leaves_nobody_invalid(settings_for_tests: Settings, later: str) -> None:
+    verdict = settled_and(settings_for_tests, later, first="550 5.1.1 User unknown")
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.reason in (Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED)
 
 
 @pytest.mark.parametrize(("days_after", "status"), [(-1, Status.VALID), (2, Status.UNKNOWN)])
