@@ -4,10 +4,10 @@ A real address comes first: some hosts punish an early unknown name. If it is re
 catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing or
 in doubt, a name that cannot exist follows; so it does when a name is accepted that was refused on an earlier visit. A
 large domain must accept two of them to be a catch-all. Where many names were accepted since the last clear refusal, a
-made-up one is asked at the end too: a host may have begun to accept everything meanwhile. A catch-all ends the domain,
-and so does doubt. Vague refusals since the last acceptance are followed by an accepted name, the *witness*, once more at
-the end: a host that has come to refuse everybody refuses it too. An evasive refusal is followed by a control question: ``postmaster`` must exist (RFC 5321 section
-4.5.1), so a host that accepts it tells names apart.
+made-up one is asked at the end too: a host may have begun to accept everything meanwhile. Where names were refused in
+vague words since the last acceptance, an accepted one is asked again at the end, as a *witness*: a host that has come
+to refuse everybody refuses it too. A catch-all ends the domain, and so does doubt. An evasive refusal is followed by a
+control question: ``postmaster`` must exist (RFC 5321 section 4.5.1), so a host that accepts it tells names apart.
 """
 
 import hashlib
@@ -129,7 +129,9 @@ class DomainQuestions:
         Nothing follows postmaster, or the last made-up name, where no address of the list waits.
         """
         may_ask = bool(self._waiting) or bool(self._wants) or self._may_answer_bring_more or self._is_late_name_due
-        may_need_witness = self._is_witness_due or (self._is_vague and self._witness is not None and self._out_count > 0)
+        may_need_witness = self._is_witness_due or (
+            self._is_vague and self._witness is not None and self._out_count > 0
+        )
         return (may_ask or may_need_witness) and not self.is_over
 
     @property

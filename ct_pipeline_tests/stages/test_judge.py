@@ -19,9 +19,7 @@ from ct_pipeline_tests.storage.records import NOON, answered, catch_all, look_up
 ADDRESS = "anna@acme.test"
 
 
-def judged(
-    settings: Settings, kind: ProbeKind, text: str, *, is_definitive: bool = False
-) -> tuple[Status, Reason]:
+def judged(settings: Settings, kind: ProbeKind, text: str, *, is_definitive: bool = False) -> tuple[Status, Reason]:
     """The verdict on an address of a domain that tells names apart, from one 550 of ``kind``."""
     with open_ledger(settings) as conn:
         take(conn, ADDRESS)

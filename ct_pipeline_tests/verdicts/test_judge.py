@@ -184,8 +184,7 @@ def test_a_doubtful_acceptance_needs_a_refused_name_even_at_a_free_provider(answ
 OPEN_REPLIES = [
     (450, Reason.GREYLISTED, About.TEMPORARY),
     (550, Reason.PROBER_BLOCKED, About.US),
-    (554, Reason.UNCLEAR_REPLY, About.UNCLEAR),
-    (452, Reason.MAILBOX_FULL, About.ADDRESS),
+    (554, Reason.RELAY_DENIED, About.UNCLEAR),
     (0, Reason.CONNECTION_TIMEOUT, About.TEMPORARY),
 ]
 
@@ -206,6 +205,16 @@ def test_a_reply_that_settles_nothing_leaves_an_earlier_one_in_force(answered, c
     assert verdict.next_check_at == due, "it is asked again all the same"
     refused = verdict_on(later._replace(settled=earlier(550, Reason.MAILBOX_NOT_FOUND)))
     assert (refused.status, refused.reason, refused.bounce_type) == (INVALID, Reason.MAILBOX_NOT_FOUND, BounceType.HARD)
+
+
+def test_a_reply_that_contradicts_an_earlier_one_leaves_the_address_unknown(answered):
+    accepted, refused = earlier(250, Reason.ACCEPTED), earlier(550, Reason.MAILBOX_NOT_FOUND)
+    vague = answered(554, Reason.UNCLEAR_REPLY, About.UNCLEAR)
+    full = answered(452, Reason.MAILBOX_FULL)
+    statuses = [
+        verdict_on(one._replace(settled=settled)).status for one in (vague, full) for settled in (accepted, refused)
+    ]
+    assert statuses == [UNKNOWN, INVALID, VALID, UNKNOWN]
 
 
 @pytest.mark.parametrize(("code", "reason", "about"), OPEN_REPLIES)
