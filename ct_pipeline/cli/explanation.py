@@ -31,8 +31,12 @@ TEXT_LENGTH = 300  # characters of a remote host's words; --json has them all
 NOT_ASKED = "not asked:"
 IN_DOUBT = "in doubt:"
 PROBE_LABELS = {
-    "mailbox": "asked", "witness": "asked again", "random": "made-up name", "control": "postmaster", "session": "session",
-}  # fmt: skip
+    "mailbox": "asked",
+    "witness": "asked again",
+    "random": "made-up name",
+    "control": "postmaster",
+    "session": "session",
+}
 ABOUT = {
     "address": "about the address",
     "domain": "about the domain",
