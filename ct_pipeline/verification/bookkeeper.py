@@ -42,7 +42,9 @@ class Bookkeeper:
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise
         self._doubt_probes: dict[str, int] = {}  # domain -> the probe that says why its acceptances prove nothing
-        self._vague: dict[str, list[tuple[Answer, int]]] = {}  # refusals in vague words since the last acceptance
+        # By domain and host: refusals in vague words since the last acceptance, with their probes
+        self._vague: dict[tuple[str, str], list[tuple[Answer, int]]] = {}
+        self._host_of: dict[int, str] = {}  # session -> the address that it talks to
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
         self.turn_count = 0
         self.doubted_domains: set[str] = set()  # they accept what they have refused before
@@ -70,9 +72,13 @@ class Bookkeeper:
             if answer.question.due is not None:
                 is_confirmed = place < last_refusal.get(answer.question.domain, 0)
                 self._record_mailbox(touched[answer.question.domain], answer, probe_id, now, is_confirmed=is_confirmed)
-        self._hear_out_vague(noted, touched, now)
+        self._hear_out_vague(self._host_of.get(session_id, ""), noted, touched, now)
         for domain in touched.values():
             self.settle(domain, now)
+
+    def begin_session(self, session_id: int, host: str) -> None:
+        """``host`` is the address of the mail host: another one may have other reasons to refuse."""
+        self._host_of[session_id] = host
 
     def take_over(self, domain: DomainQuestions) -> None:
         """Addresses of ``domain`` that an earlier run has asked are held as if this one had."""
@@ -160,16 +166,21 @@ class Bookkeeper:
             self._acceptances.write_down(due)
 
     def _hear_out_vague(
-        self, noted: Iterable[tuple[Answer, int]], touched: dict[str, DomainQuestions], now: datetime
+        self,
+        host: str,
+        noted: Iterable[tuple[Answer, int]],
+        touched: dict[str, DomainQuestions],
+        now: datetime,
     ) -> None:
-        """A vague refusal is definitive once the host has accepted another mailbox after it: it does not refuse us."""
+        """A vague refusal is definitive once the same host has accepted another mailbox of the domain after it: then it
+        is not us that it refuses."""
         for answer, probe_id in noted:
-            name = answer.question.domain
+            name = answer.question.domain, host
             if answer.question.due is not None and is_unclear_refusal(answer.reading) and answer.reply.code >= 500:
                 self._vague.setdefault(name, []).append((answer, probe_id))
             elif _is_of_a_mailbox(answer.question) and answer.reading.reason is Reason.ACCEPTED:
                 refused = self._vague.pop(name, [])
-                if touched[name].proven.is_in_doubt:
+                if touched[answer.question.domain].proven.is_in_doubt:
                     continue
                 for before, its_probe_id in refused:
                     if before.asked_at <= answer.asked_at:
