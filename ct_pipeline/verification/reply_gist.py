@@ -20,6 +20,11 @@ _HOST = re.compile(
     r"(?![\w-])"
 )
 _NUMBERED = re.compile(r"(?<![^\s<>()\[\],;:\"'=/|])[^\s0-9<>()\[\],;:\"'=/|]*+[0-9][^\s<>()\[\],;:\"'=/|]*+")
+# A host that quotes another, and logs, repeat codes at the beginning of lines: "550-Sender verify failed" is no number.
+_CODES_IN_FRONT = re.compile(
+    r"^(?:[ \t]*+(?:[245][0-9]{2}(?:[ -]|$)|#?[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])[ :-]{0,3}))++", re.MULTILINE
+)
+_CODE_AND_DASH = re.compile(r"(?<!\S)[245][0-9]{2}-(?=[^\s0-9])")
 _ENHANCED_AT_START = re.compile(r"\W{0,3}([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
 _ENHANCED_IN_BRACKETS = re.compile(r"\(#?([245]\.[0-9]{1,3}\.[0-9]{1,3})\)")
 
@@ -41,6 +46,10 @@ class GistMaker:
         Addresses become ``<addr>`` or ``addr``, host names ``host``, words with digits ``#``.
         """
         gist = text[:MAX_GIST_CHARACTERS].lower().replace("\u2019", "'")
+        if "\n" in gist or gist[:1] in "#245 ":
+            gist = _CODES_IN_FRONT.sub("", gist)
+        if "-" in gist:
+            gist = _CODE_AND_DASH.sub("", gist)
         if "://" in gist or "www." in gist:
             gist = _URL.sub(self._names_in, gist)
         if "<" in gist:
