@@ -55,7 +55,7 @@ class GistMaker:
         gist = text[:MAX_GIST_CHARACTERS].lower().replace("\u2019", "'")
         if "remote " in gist or gist.startswith("host "):
             gist = _QUOTING.sub("", gist)
-        if "\n" in gist or gist[:1] in "#245 ":
+        if "\n" in gist or gist.startswith(("#", "2", "4", "5", " ")):
             gist = _CODES_IN_FRONT.sub("", gist)
         if "-" in gist:
             gist = _CODE_AND_DASH.sub("", gist)
