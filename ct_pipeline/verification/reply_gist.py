@@ -20,6 +20,18 @@ _HOST = re.compile(
     r"(?![\w-])"
 )
 _NUMBERED = re.compile(r"(?<![^\s<>()\[\],;:\"'=/|])[^\s0-9<>()\[\],;:\"'=/|]*+[0-9][^\s<>()\[\],;:\"'=/|]*+")
+# What a relay says before it quotes another host: its "remote server" is the one that speaks, not ours.
+_QUOTING = re.compile(
+    r"^[ \t]*+(?:host [^\s\[]{1,255} ?\[[^\]]{1,60}\](?: said:|:(?= [245][0-9]{2}[ -])) "
+    r"|(?:smtp error from )?remote (?:mail )?(?:server|host|mta) "
+    r"(?:said|returned|responded|replied|after [a-z ]{1,20}(?::? ?<[^<>]{0,320}>)?)[ \t:'\"]{0,4})++",
+    re.MULTILINE,
+)
+# A host that quotes another, and logs, repeat codes at the beginning of lines: "550-Sender verify failed" is no number.
+_CODES_IN_FRONT = re.compile(
+    r"^(?:[ \t]*+(?:[245][0-9]{2}(?:[ -]|$)|#?[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])[ :-]{0,3}))++", re.MULTILINE
+)
+_CODE_AND_DASH = re.compile(r"(?<!\S)[245][0-9]{2}-(?=[^\s0-9])")
 _ENHANCED_AT_START = re.compile(r"\W{0,3}([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
 _ENHANCED_IN_BRACKETS = re.compile(r"\(#?([245]\.[0-9]{1,3}\.[0-9]{1,3})\)")
 
@@ -36,11 +48,17 @@ class GistMaker:
         self._codes = re.compile("|".join(codes) or r"(?!)")
 
     def gist(self, text: str) -> str:
-        """Lower case, one line, at most ``MAX_GIST_CHARACTERS``.
+        """Lower case, one line, at most ``MAX_GIST_CHARACTERS``, without codes and "remote server said" in front.
 
         Addresses become ``<addr>`` or ``addr``, host names ``host``, words with digits ``#``.
         """
         gist = text[:MAX_GIST_CHARACTERS].lower().replace("\u2019", "'")
+        if "remote " in gist or gist.startswith("host "):
+            gist = _QUOTING.sub("", gist)
+        if "\n" in gist or gist.startswith(("#", "2", "4", "5", " ")):
+            gist = _CODES_IN_FRONT.sub("", gist)
+        if "-" in gist:
+            gist = _CODE_AND_DASH.sub("", gist)
         if "://" in gist or "www." in gist:
             gist = _URL.sub(self._names_in, gist)
         if "<" in gist:

@@ -14,7 +14,12 @@ GISTS = GistMaker(names=["spamhaus", "(?<=p=)nosuchuser"], codes=["ib[0-9]{3}"])
     [
         ("<Joe.Doe@Shop.example>: User Unknown", "<addr>: user unknown"),
         ("joe@shop.example is gone", "addr is gone"),
-        ("host mx1.shop.example[192.0.2.1] said: no", "host host[#] said: no"),
+        ("host mx1.shop.example[192.0.2.1] said: no", "no"),
+        ("host mx1.shop.example[192.0.2.1]: not found", "host host[#]: not found"),  # of a host, not from one
+        ("SMTP error from remote mail server after RCPT TO:<a@b.example>: host mx.b.example [192.0.2.1]: 550 no", "no"),
+        ("Remote server returned '550 5.1.1 no such user'", "no such user'"),
+        ("550 550-5.7.1 no\n550 never", "no never"),
+        ("said 550-Sender verify failed", "said sender verify failed"),
         ("blocked using zen.spamhaus.org", "blocked using spamhaus"),
         ("https://www.spamhaus.org/query/ip/192.0.2.1 says so", "spamhaus says so"),
         ("see https://support.google.com/mail/?p=NoSuchUser a1-b2c3.45 - gsmtp", "see nosuchuser # - gsmtp"),
