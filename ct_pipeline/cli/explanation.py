@@ -30,7 +30,13 @@ TEXT_LENGTH = 300  # characters of a remote host's words; --json has them all
 # How the verifier records what no host has said.
 NOT_ASKED = "not asked:"
 IN_DOUBT = "in doubt:"
-PROBE_LABELS = {"mailbox": "asked", "random": "made-up name", "control": "postmaster", "session": "session"}
+PROBE_LABELS = {
+    "mailbox": "asked",
+    "witness": "asked again",
+    "random": "made-up name",
+    "control": "postmaster",
+    "session": "session",
+}
 ABOUT = {
     "address": "about the address",
     "domain": "about the domain",

@@ -224,7 +224,7 @@ def _asked_about(recorded: RecordedProbe, address: str, of_its_domain: Sequence[
     """
     probe = recorded.probe
     match probe.kind:
-        case ProbeKind.MAILBOX:
+        case ProbeKind.MAILBOX | ProbeKind.WITNESS:
             return address
         case ProbeKind.CONTROL:
             return f"postmaster@{probe.domain}"

@@ -14,6 +14,7 @@ from ct_pipeline.domains.providers import Accepts, Provider, Providers, Refuses,
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.rules_in_force import rules_in_force
 from ct_pipeline.stages.string_facts import StringFactFinder, StringFacts
+from ct_pipeline.storage.due import ask_after_all
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.listed_addresses import ask_delisted
 from ct_pipeline.storage.rules_history import (
@@ -60,7 +61,8 @@ def judge_unjudged(
 ) -> JudgeSummary:
     """Judge in batches until no address has unjudged evidence or a verdict of other rules.
 
-    While the database keeps one batch, the next one is read and judged.
+    While the database keeps one batch, the next one is read and judged. An address that was settled without being
+    asked, for a cause that is gone (a list, a catch-all, a provider's row), becomes due.
     """
     started = time.monotonic()
     bench = _Bench(settings)
@@ -72,10 +74,11 @@ def judge_unjudged(
         keeping: _Keeping | None = None
         while True:
             in_flight = keeping.address_ids if keeping else []
+            read_at = datetime.now(UTC)
             rows = unjudged_evidence(reader, bench.rules_version, batch_addresses, in_flight)
             if rejudgement_id is None and any(row.revision is None for row in rows):
                 rejudgement_id = begin_rejudgement(reader, bench.rules_version, datetime.now(UTC))
-            verdicts = bench.judge(rows)
+            verdicts = bench.judge(rows, read_at)
             if keeping is not None:
                 keeping.kept.result()
                 summary.add(keeping.verdicts)
@@ -84,6 +87,8 @@ def judge_unjudged(
                 break
             kept = keeper.submit(keep_verdicts, writer, verdicts, rows, rejudgement_id) if rows else None
             keeping = _Keeping(kept, verdicts) if kept else None
+        if summary.reasons[Reason.NOT_ASKED_YET]:
+            ask_after_all(reader, datetime.now(UTC), reason=Reason.NOT_ASKED_YET)
         if rejudgement_id is not None:
             end_rejudgement(reader, rejudgement_id, datetime.now(UTC))
             summary.rejudgement = last_rejudgement(reader)
@@ -107,8 +112,9 @@ def judge_addresses(settings: Settings, addresses: list[str]) -> list[Verdict]:
     with open_ledger(settings) as conn:
         bench = _Bench(settings)
         bench.ask_delisted(conn)
+        read_at = datetime.now(UTC)
         rows = evidence_of(conn, addresses)
-        verdicts = bench.judge(rows)
+        verdicts = bench.judge(rows, read_at)
         keep_verdicts(conn, verdicts, rows)
     by_address = {verdict.address: verdict for verdict in verdicts}
     return [by_address[address] for address in addresses if address in by_address]
@@ -134,11 +140,11 @@ class _Bench:
         """Before the verdicts that tell which addresses these are give way to others."""
         ask_delisted(conn, self.string_facts.operator_lists.listing_of, datetime.now(UTC))
 
-    def judge(self, rows: Sequence[EvidenceRow]) -> list[Verdict]:
-        now = datetime.now(UTC)
+    def judge(self, rows: Sequence[EvidenceRow], read_at: datetime) -> list[Verdict]:
+        """``read_at``, a moment before ``rows`` were read, dates the verdicts: of two judges, who read later wins."""
         rules = self._rules
         facts = zip(rows, self.string_facts.find(rows), strict=True)
-        return [judge(self._evidence(row, of_string), rules, now) for row, of_string in facts]
+        return [judge(self._evidence(row, of_string), rules, read_at) for row, of_string in facts]
 
     def _evidence(self, row: EvidenceRow, facts: StringFacts) -> Evidence:
         provider = self._providers.named(row.provider)
@@ -164,6 +170,7 @@ class _Bench:
             smtp_code=row.smtp_code,
             smtp_enhanced=row.smtp_enhanced,
             smtp_text=row.smtp_text,
+            is_definitive=row.is_definitive,
             asked_at=row.asked_at,
             elapsed_ms=row.elapsed_ms,
             settled=self._settled(row),

@@ -47,7 +47,7 @@ def what_verifying_cost(conn: psycopg.Connection) -> TotalCost:
                (select count(*) from (select distinct lane, site from ledger.sessions) as met),
                sessions.*, probes.*, (select coalesce(sum(dns_query_count), 0)::bigint from ledger.domains)
         from (select count(*), coalesce(sum(rcpt_count), 0) from ledger.sessions) as sessions,
-             (select count(*) filter (where kind = 'random'), count(*) filter (where kind = 'control')
+             (select count(*) filter (where kind = 'random'), count(*) filter (where kind in ('control', 'witness'))
               from ledger.probes) as probes
         """
     ).fetchone()

@@ -119,6 +119,7 @@ def keep_domain_facts(conn: psycopg.Connection, facts: Sequence[DomainFacts], no
         analyze(conn, "settled")
         conn.execute(_UPDATE_DUE, {"now": now})
         conn.execute(_REOPEN, {"now": now})
+        conn.execute(_FORGET_FORMER_HOST)
         add_to_unjudged(conn, _AFFECTED, {}, now)
         drop_stages(conn, ["looked_up", "renewed", "settled"])
 
@@ -143,7 +144,7 @@ on conflict do nothing
 
 _RENEWED_STAGE = """
 domain_id integer, service_since_at timestamptz, expires_at timestamptz, is_temporary boolean, is_given_up boolean,
-takes_mail boolean, is_changed boolean, is_confirmed boolean, answered_since_at timestamptz
+takes_mail boolean, is_changed boolean, is_confirmed boolean, answered_since_at timestamptz, moved_at timestamptz
 """
 _RENEWED = f"""
 insert into renewed
@@ -156,7 +157,8 @@ select domain_id, since_at,
            and former_looked_up_at - since_at < interval '{CONFIRMED_AFTER}'
            and looked_up_at - since_at >= interval '{CONFIRMED_AFTER}',
        case when former_took_no_mail and (takes_mail or (is_temporary and not former_was_temporary))
-            then service_since_at end
+            then service_since_at end,
+       case when is_moved then looked_up_at end
 from (
     select d.domain_id, s.expires_at, s.looked_up_at, s.service = any(%(is_temporary)s) as is_temporary,
            s.service = any(%(takes_mail)s) as takes_mail, d.service_since_at,
@@ -165,7 +167,8 @@ from (
            case when s.service = d.service or (s.service = any(%(is_temporary)s) and d.service = any(%(is_temporary)s))
                 then d.service_since_at else s.looked_up_at end as since_at,
            (s.service, s.provider, s.is_disposable, s.is_free)
-               is distinct from (d.service, d.provider, d.is_disposable, d.is_free) as is_changed
+               is distinct from (d.service, d.provider, d.is_disposable, d.is_free) as is_changed,
+           s.provider <> d.provider and '' not in (s.provider, d.provider) as is_moved
     from looked_up s join ledger.domains d using (domain)
 ) as compared
 """  # noqa: S608 - the intervals above
@@ -209,6 +212,17 @@ from (
     for update of due
 ) as r
 where r.address_id = due.address_id
+"""
+
+# What a former provider's hosts accept or refuse says nothing of the new one's. Evidence counts a day past the end, so
+# the end is that long before.
+_FORGET_FORMER_HOST = """
+update ledger.catch_all_facts c set expires_at = least(c.expires_at, moved.moved_at - interval '1 day')
+from (
+    select domain_id, moved_at from renewed join ledger.catch_all_facts facts using (domain_id)
+    where moved_at is not null order by domain_id for update of facts
+) as moved
+where moved.domain_id = c.domain_id
 """
 
 _AFFECTED = """

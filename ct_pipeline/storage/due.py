@@ -116,20 +116,29 @@ def due_addresses(
         ).fetchall()
 
 
-def ask_after_all(conn: psycopg.Connection, now: datetime, pull_id: int | None = None) -> int:
-    """Addresses that were not asked because their provider forbids it, of one pull or of all, become due; how many."""
+def ask_after_all(
+    conn: psycopg.Connection,
+    now: datetime,
+    pull_id: int | None = None,
+    reason: Reason = Reason.PROVIDER_FORBIDS_PROBING,
+) -> int:
+    """Addresses that were not asked for ``reason``, of one pull or of all, become due; how many.
+
+    Those with evidence that no verdict rests on yet wait for the judge: the reason may be another by now.
+    """
     return conn.execute(
         """
         update ledger.due set next_attempt_at = %(now)s, attempt_count = 0
         where address_id in (
             select address_id from ledger.due join ledger.verdicts v using (address_id)
             where next_attempt_at is null and v.reason = %(reason)s
+                  and not exists (select from ledger.unjudged u where u.address_id = due.address_id)
                   and (%(pull_id)s::bigint is null or exists (
                       select from ledger.holders h where h.address_id = due.address_id and h.pull_id = %(pull_id)s))
             order by address_id
             for update of due)
         """,
-        {"now": now, "reason": Reason.PROVIDER_FORBIDS_PROBING, "pull_id": pull_id},
+        {"now": now, "reason": reason, "pull_id": pull_id},
     ).rowcount
 
 

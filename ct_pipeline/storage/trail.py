@@ -137,7 +137,7 @@ def probes_of_domains(conn: psycopg.Connection, domains: Collection[str], limit:
         {
             "domains": list(domains),
             "limit": limit,
-            "kinds": [kind.value for kind in ProbeKind if kind is not ProbeKind.MAILBOX],
+            "kinds": [kind.value for kind in ProbeKind if kind not in (ProbeKind.MAILBOX, ProbeKind.WITNESS)],
         },
     ).fetchall()
     return _by_key(rows)

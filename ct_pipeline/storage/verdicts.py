@@ -42,6 +42,7 @@ class EvidenceRow(NamedTuple):
     smtp_code: int | None
     smtp_enhanced: str | None
     smtp_text: str | None
+    is_definitive: bool  # it settled the mailbox when it came
     probe_reason: Reason | None  # how the reply was read when it came
     asked_at: datetime | None
     elapsed_ms: int | None
@@ -179,14 +180,18 @@ _WORDS: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
+# That a domain is no catch-all, and tells names apart, speaks for replies of its time; a day more is for those of a run
+# that began before. That it is one makes nobody valid: it holds until something else is found.
 _EVIDENCE: LiteralString = """
 select a.address_id, a.address, a.syntax_reason, a.is_role, a.suggested_email,
        d.domain, d.service, coalesce(d.detail, ''), coalesce(d.provider, ''), d.mx_record,
        coalesce(d.is_disposable, false), coalesce(d.is_free, false), d.looked_up_at, d.service_since_at,
-       p.kind, p.stage, p.code, p.enhanced, p.text, p.reason, p.asked_at, p.elapsed_ms,
+       p.kind, p.stage, p.code, p.enhanced, p.text,
+       coalesce(due.definitive_probe_id = due.probe_id, false), p.reason, p.asked_at, p.elapsed_ms,
        s.stage, s.code, s.enhanced, s.text, s.asked_at, s.elapsed_ms,
        coalesce(due.attempt_count, 0), due.next_attempt_at,
-       c.is_catch_all, c.tells_apart, c.found_at, u.revision
+       case when c.is_catch_all or in_force then c.is_catch_all end, case when in_force then c.tells_apart end,
+       c.found_at, u.revision
 from ({address_ids}) as chosen
 join ledger.addresses a using (address_id)
 left join ledger.domains d using (domain_id)
@@ -194,6 +199,9 @@ left join ledger.due on due.address_id = a.address_id
 left join ledger.probes p on p.probe_id = due.probe_id
 left join ledger.probes s on s.probe_id = due.definitive_probe_id and s.probe_id <> due.probe_id
 left join ledger.catch_all_facts c on c.domain_id = d.domain_id
+cross join lateral (
+    select coalesce(coalesce(s.asked_at, p.asked_at) <= c.expires_at + interval '1 day', true) as in_force
+) as fact
 left join ledger.unjudged u on u.address_id = a.address_id
 """
 

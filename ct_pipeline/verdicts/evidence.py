@@ -27,6 +27,7 @@ class Settled(NamedTuple):
     smtp_text: str
     asked_at: datetime
     elapsed_ms: int
+    is_definitive: bool = True
 
 
 class Evidence(NamedTuple):
@@ -60,6 +61,7 @@ class Evidence(NamedTuple):
     smtp_code: int | None  # None: no reply was received; 0: the host did not answer
     smtp_enhanced: str | None
     smtp_text: str | None
+    is_definitive: bool  # it settled the mailbox; of vague refusals, those after which another name was accepted
     asked_at: datetime | None
     elapsed_ms: int | None  # how long the host took over the last reply
     settled: Settled | None

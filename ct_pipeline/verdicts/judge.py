@@ -4,23 +4,25 @@ The order of the questions, each a function below: is it an address at all; has 
 domain take mail; may it be asked; what did its mail host say; is the domain a catch-all. Beside the operator's word,
 only two kinds of evidence make an address Invalid: facts about the string or its domain, and a permanent reply that
 speaks of the mailbox or of the domain. A temporary reply, one that speaks of us, and an unclear one never do; an
-unclear permanent refusal counts only where the same domain has accepted another name.
+unclear permanent refusal counts only where the domain tells names apart and has accepted another one after it, in the
+same visit: a host that has come to refuse us may say the same to everybody.
 
-A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it.
+A reply that settles nothing does not wipe out an earlier one that did: while that is fresh, the verdict rests on it,
+unless the two contradict each other.
 """
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ct_pipeline.verdicts.clearout_codes import clearout_code
-from ct_pipeline.verdicts.evidence import Evidence, Reading
+from ct_pipeline.verdicts.evidence import Evidence, Reading, Settled
 from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.score import score_of
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verdicts.wording import explain
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
 
-JUDGE_VERSION = "3"  # part of the rules version: raise it whenever a verdict may come out differently
+JUDGE_VERSION = "4"  # part of the rules version: raise it whenever a verdict may come out differently
 
 # A refusal and a catch-all finding this close together come from one visit; otherwise the newer one counts.
 SAME_VISIT = timedelta(hours=1)
@@ -93,6 +95,7 @@ def judge(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> Verdi
             is_role=evidence.is_role,
             suggested_email=evidence.suggested_email,
             will_be_asked_again=evidence.next_attempt_at is not None,
+            attempt_count=evidence.attempt_count,
         ),
         is_disposable=evidence.is_disposable,
         is_free=evidence.is_free,
@@ -129,11 +132,27 @@ def _find(evidence: Evidence, rules: JudgingRules, judged_at: datetime) -> tuple
     settled = evidence.settled
     if settled is None or finding.status in _DECIDED or finding.reason in _NOT_TO_BE_ASKED:
         return finding, evidence
-    if settled.asked_at < judged_at - rules.fresh_for:
+    if settled.asked_at < judged_at - rules.fresh_for or _contradicts(evidence.reading, settled):
         return finding, evidence
     earlier = evidence._replace(**settled._asdict())
     decided = _find_by_reply(earlier)
     return (decided, earlier) if decided.status in _DECIDED else (finding, evidence)
+
+
+def _contradicts(later: Reading | None, settled: Settled) -> bool:
+    """Whether the last reply speaks against the one that settled the mailbox, though it settles nothing itself.
+
+    A permanent refusal in vague words speaks against an acceptance; a full or busy mailbox is none that does not exist.
+    """
+    if later is None:
+        return False
+    if settled.reading.reason is Reason.ACCEPTED:
+        return _is_vague(later)
+    return later.reason in _WOULD_BOUNCE_SOFTLY
+
+
+def _is_vague(reading: Reading) -> bool:
+    return reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY
 
 
 def _operator_decided(evidence: Evidence) -> _Finding:
@@ -197,7 +216,7 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
     if reading.about is About.DOMAIN and reading.reason in _DOMAIN_IS_GONE:
         rule = f"domain_refused/{reading.rule}"
         return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
-    if reading.about is About.UNCLEAR and reading.reason is Reason.UNCLEAR_REPLY and evidence.tells_apart:
+    if _is_vague(reading) and evidence.is_definitive and evidence.tells_apart:
         if evidence.is_catch_all:
             return _heard(evidence, Status.UNKNOWN, reading.reason, f"refused_by_a_catch_all/{reading.rule}")
         if evidence.is_refusal_doubtful:

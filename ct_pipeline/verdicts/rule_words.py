@@ -29,7 +29,7 @@ _WORDS = {
     "mailbox_full": "its host refuses the address for good (5xx) because the mailbox is full: a soft bounce",
     "domain_refused": "its host refuses the address for good (5xx), because it does not take mail for the domain",
     "refused_where_others_are_accepted": (
-        "its host refuses the address for good (5xx) in vague words, and accepts other names of the domain"
+        "its host refuses the address for good (5xx) in vague words, and has accepted another one after it"
     ),
     "refused_by_a_catch_all": (
         "its host refuses the address in vague words, which a domain that accepts made-up names may do for any cause"

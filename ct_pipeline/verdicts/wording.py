@@ -50,6 +50,7 @@ _NOT_TO_BE_RELIED_ON = frozenset({
     Reason.SYNTAX_ERROR,
 })  # fmt: skip
 _ASKED_AGAIN = "; it will be asked again"
+_ASKED_ONCE = "; it was asked only once"
 _ASKED_IN_VAIN = "; repeated attempts have not settled it"
 _TRIED = frozenset({
     Reason.GREYLISTED, Reason.SERVER_TROUBLE, Reason.CONNECTION_REFUSED, Reason.CONNECTION_TIMEOUT,
@@ -68,6 +69,7 @@ def explain(
     is_role: bool = False,
     suggested_email: str | None = None,
     will_be_asked_again: bool = False,
+    attempt_count: int = 0,
 ) -> str:
     """One sentence, with a full stop.
 
@@ -83,7 +85,7 @@ def explain(
         if will_be_asked_again:
             sentence += _ASKED_AGAIN
         elif reason in _TRIED:
-            sentence += _ASKED_IN_VAIN
+            sentence += _ASKED_IN_VAIN if attempt_count > 1 else _ASKED_ONCE if attempt_count else ""
     elif status is Status.INVALID and bounce_type is BounceType.SOFT:
         sentence += ", so a message would bounce for now"
     if suggested_email and status is not Status.VALID and reason is not Reason.BLOCK_LISTED:

@@ -2,7 +2,8 @@
 
 An accepted address is only finished once its domain is settled: until the random name has been answered, nobody knows
 whether the host accepts every name. So its turn is held, and released with the domain. Where the host turns out to
-accept what it has refused before, its acceptances since its last clear refusal are taken back.
+accept what it has refused before, its acceptances since its last clear refusal are taken back. A vague refusal
+settles nothing until the host has accepted another mailbox after it: one that has come to refuse us says the same.
 
 Every due address gets one turn, unless the run ends before it was asked.
 """
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.acceptances import Acceptances, Held
-from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive
+from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive, is_unclear_refusal
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Stage, Turn
@@ -41,6 +42,9 @@ class Bookkeeper:
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise
         self._doubt_probes: dict[str, int] = {}  # domain -> the probe that says why its acceptances prove nothing
+        # By domain and host: refusals in vague words since the last acceptance, with their probes
+        self._vague: dict[tuple[str, str], list[tuple[Answer, int]]] = {}
+        self._host_of: dict[int, str] = {}  # session -> the address that it talks to
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
         self.turn_count = 0
         self.doubted_domains: set[str] = set()  # they accept what they have refused before
@@ -68,8 +72,13 @@ class Bookkeeper:
             if answer.question.due is not None:
                 is_confirmed = place < last_refusal.get(answer.question.domain, 0)
                 self._record_mailbox(touched[answer.question.domain], answer, probe_id, now, is_confirmed=is_confirmed)
+        self._hear_out_vague(self._host_of.get(session_id, ""), noted, touched, now)
         for domain in touched.values():
             self.settle(domain, now)
+
+    def begin_session(self, session_id: int, host: str) -> None:
+        """``host`` is the address of the mail host: another one may have other reasons to refuse."""
+        self._host_of[session_id] = host
 
     def take_over(self, domain: DomainQuestions) -> None:
         """Addresses of ``domain`` that an earlier run has asked are held as if this one had."""
@@ -94,7 +103,7 @@ class Bookkeeper:
                 probe_id=probe_id,
                 session_id=session_id,
                 kind=question.kind,
-                address_id=question.due.address_id if question.due else None,
+                address_id=question.due.address_id if question.due else question.witness_id,
                 domain=question.domain,
                 reply=answer.reply,
                 reason=answer.reading.reason,
@@ -155,6 +164,30 @@ class Bookkeeper:
         self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
         if is_accepted and not is_confirmed:
             self._acceptances.write_down(due)
+
+    def _hear_out_vague(
+        self,
+        host: str,
+        noted: Iterable[tuple[Answer, int]],
+        touched: dict[str, DomainQuestions],
+        now: datetime,
+    ) -> None:
+        """A vague refusal is definitive once the same host has accepted another mailbox of the domain after it: then it
+        is not us that it refuses."""
+        for answer, probe_id in noted:
+            name = answer.question.domain, host
+            if answer.question.due is not None and is_unclear_refusal(answer.reading) and answer.reply.code >= 500:
+                self._vague.setdefault(name, []).append((answer, probe_id))
+            elif _is_of_a_mailbox(answer.question) and answer.reading.reason is Reason.ACCEPTED:
+                refused = self._vague.pop(name, [])
+                if touched[answer.question.domain].proven.is_in_doubt:
+                    continue
+                for before, its_probe_id in refused:
+                    if before.asked_at <= answer.asked_at:
+                        assert before.question.due is not None
+                        self._write_turn(before.question.due, before.reading, its_probe_id, now, is_definitive=True)
+                    else:
+                        self._vague.setdefault(name, []).append((before, its_probe_id))
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
@@ -246,6 +279,10 @@ class Bookkeeper:
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:
     """The list's own addresses among ``answers``."""
     return [a.question.due for a in answers if a.question.kind is ProbeKind.MAILBOX and a.question.due is not None]
+
+
+def _is_of_a_mailbox(question: Question) -> bool:
+    return question.kind in (ProbeKind.MAILBOX, ProbeKind.WITNESS)
 
 
 def _fresh_for(domain: DomainQuestions) -> timedelta:

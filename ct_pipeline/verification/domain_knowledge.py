@@ -176,7 +176,7 @@ class DomainKnowledge:
 
     def _count(self, kind: ProbeKind, reading: Reading, step: int, was_refused: bool) -> None:
         self.answer_count += step
-        if kind is ProbeKind.RANDOM:
+        if kind in (ProbeKind.RANDOM, ProbeKind.WITNESS):
             return
         if reading.reason is Reason.MAILBOX_NOT_FOUND:
             self.unknown_count += step

@@ -34,7 +34,7 @@ class _Counts:
 
     def add_probe(self, probe: Probe) -> None:
         self.random_probe_count += probe.kind is ProbeKind.RANDOM
-        self.control_probe_count += probe.kind is ProbeKind.CONTROL
+        self.control_probe_count += probe.kind in (ProbeKind.CONTROL, ProbeKind.WITNESS)
         self.reply_count += probe.reply.code > 0
         self.temporary_reply_count += 400 <= probe.reply.code <= 499
 

@@ -22,6 +22,7 @@ class ProbeKind(StrEnum):
     MAILBOX = "mailbox"  # an address of the list
     RANDOM = "random"  # a name that cannot exist: is the domain a catch-all?
     CONTROL = "control"  # postmaster: does the domain tell names apart?
+    WITNESS = "witness"  # an accepted address asked again: does the host still let anyone in?
     SESSION = "session"  # the host refused or failed before it was asked about an address
 
 
@@ -59,7 +60,7 @@ class Probe(NamedTuple):
     probe_id: int
     session_id: int
     kind: ProbeKind
-    address_id: int | None  # None unless kind is mailbox
+    address_id: int | None  # None unless kind is mailbox or witness
     domain: str
     reply: Reply
     reason: Reason
@@ -91,7 +92,8 @@ class Turn(NamedTuple):
     """What became of a due address: when it is due again (None: answered) and the probe that says why.
 
     ``is_definitive``: that probe asked about this address and settles whether the mailbox exists (an acceptance, or a
-    permanent refusal of the address or its domain). It stays evidence when later replies leave the mailbox open.
+    permanent refusal of the address or its domain; a vague one only where the host accepted another name after it). It
+    stays evidence when later replies leave the mailbox open.
     ``is_retracted``: what was definitive in this visit has turned out to prove nothing.
     """
 

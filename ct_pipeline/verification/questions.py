@@ -4,9 +4,10 @@ A real address comes first: some hosts punish an early unknown name. If it is re
 catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing or
 in doubt, a name that cannot exist follows; so it does when a name is accepted that was refused on an earlier visit. A
 large domain must accept two of them to be a catch-all. Where many names were accepted since the last clear refusal, a
-made-up one is asked at the end too: a host may have begun to accept everything meanwhile. A catch-all ends the domain,
-and so does doubt. An evasive refusal is followed by a control question: ``postmaster`` must exist (RFC 5321 section
-4.5.1), so a host that accepts it tells names apart.
+made-up one is asked at the end too: a host may have begun to accept everything meanwhile. Where names were refused in
+vague words since the last acceptance, an accepted one is asked again at the end, as a *witness*: a host that has come
+to refuse everybody refuses it too. A catch-all ends the domain, and so does doubt. An evasive refusal is followed by a
+control question: ``postmaster`` must exist (RFC 5321 section 4.5.1), so a host that accepts it tells names apart.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_evasive
+from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_evasive, is_unclear_refusal
 from ct_pipeline.verification.probe import DueAddress, ProbeKind, Reply
 from ct_pipeline.vocabulary import Reason
 
@@ -29,12 +30,13 @@ MADE_UP_NAMES = 2  # of one domain, in one visit
 
 
 class Question(NamedTuple):
-    """One address to ask about. ``due`` is set for an address of the list."""
+    """One address to ask about. ``due`` is set for an address of the list; ``witness_id`` for one asked again."""
 
     kind: ProbeKind
     domain: str
     address: str
     due: DueAddress | None = None
+    witness_id: int | None = None
 
 
 class Answer(NamedTuple):
@@ -89,6 +91,9 @@ class DomainQuestions:
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self._out_count = 0  # addresses of the list that are being asked
         self._unconfirmed_count = 0  # accepted since the last clear refusal
+        self._witness: DueAddress | None = None  # the last that was accepted, until it has been asked again
+        self._vague_count = 0  # refused in vague words since the last acceptance
+        self._is_vague = False  # whether any name was, on this visit
         self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
         for address in due:
             (self._waiting if address.accepted_probe_id is None else self.accepted_before).append(address)
@@ -114,7 +119,7 @@ class DomainQuestions:
         if self.is_over or self._alone is not None:
             return 0
         if not self._wants and not self._waiting:
-            return int(self._is_late_name_due and not self._out_count)
+            return int((self._is_late_name_due or self._is_witness_due) and not self._out_count)
         return len(self._wants) + (len(self._waiting) if self._is_scouted else min(1, len(self._waiting)))
 
     @property
@@ -124,7 +129,10 @@ class DomainQuestions:
         Nothing follows postmaster, or the last made-up name, where no address of the list waits.
         """
         may_ask = bool(self._waiting) or bool(self._wants) or self._may_answer_bring_more or self._is_late_name_due
-        return may_ask and not self.is_over
+        may_need_witness = self._is_witness_due or (
+            self._is_vague and self._witness is not None and self._out_count > 0
+        )
+        return (may_ask or may_need_witness) and not self.is_over
 
     @property
     def waiting_count(self) -> int:
@@ -150,7 +158,10 @@ class DomainQuestions:
         if not self.open_count:
             return None
         if not self._wants and not self._waiting:
-            self._want_made_up_name()
+            if self._is_late_name_due:
+                self._want_made_up_name()
+            else:
+                self._want_witness()
         if self._wants:
             self._alone = self._wants.popleft()
             return self._alone
@@ -167,6 +178,7 @@ class DomainQuestions:
         self._out_count -= question.due is not None
         self.learn(self.heard, question, reading)
         self._count_unconfirmed(question, reading)
+        self._count_vague(question, reading)
         if self._invites_made_up_name(question, reading):
             self._want_made_up_name()
         # Also where names were told apart on an earlier visit: a host that has come to refuse everybody shows here.
@@ -210,6 +222,7 @@ class DomainQuestions:
         }
         self.heard, self.proven = DomainKnowledge(**fresh), DomainKnowledge(**fresh)
         self._unconfirmed_count = 0
+        self._witness, self._vague_count, self._is_vague = None, 0, False
         self._made_up_count, self._has_asked_postmaster = 0, False
         self._wants.clear()
         if self.accepted_before:
@@ -257,6 +270,26 @@ class DomainQuestions:
             self._unconfirmed_count = 0
         elif reading.reason is Reason.ACCEPTED and question.due is not None:
             self._unconfirmed_count += 1
+
+    @property
+    def _is_witness_due(self) -> bool:
+        """Whether names were refused in vague words, and it is time to see that an accepted one still is accepted."""
+        is_wanted = self._vague_count > 0 and self._witness is not None
+        return is_wanted and self.heard.is_catch_all is False and not self.is_over
+
+    def _count_vague(self, question: Question, reading: Reading) -> None:
+        self._is_vague |= is_unclear_refusal(reading)
+        if question.due is None:
+            return
+        if reading.reason is Reason.ACCEPTED:
+            self._witness, self._vague_count = question.due, 0
+        elif is_unclear_refusal(reading):
+            self._vague_count += 1
+
+    def _want_witness(self) -> None:
+        if (due := self._witness) is not None:
+            self._witness = None
+            self._wants.append(Question(ProbeKind.WITNESS, self.domain, due.address, witness_id=due.address_id))
 
     def _let_others_ask(self, question: Question) -> None:
         if self._alone is question:

@@ -180,6 +180,7 @@ class SiteRun:
             for domain in group.domains:
                 domain.start_over()
         session_id = self.notebook.new_session_id()
+        self._state.books.begin_session(session_id, opened.address)
         source = SessionQuestions(group, self._may_go_on)
         pace = self.gate.pace
         egress = self.around.egress

@@ -118,6 +118,7 @@ def evidence(number: int) -> Evidence:
         smtp_code=code,
         smtp_enhanced=None,
         smtp_text="text",
+        is_definitive=True,
         asked_at=NOW,
         elapsed_ms=120,
         settled=None,

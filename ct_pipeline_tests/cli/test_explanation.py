@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from ct_pipeline.cli.explanation import PROBE_LABELS
+from ct_pipeline.verification.probe import ProbeKind
 from ct_pipeline.verification.questions import random_name
 from ct_pipeline_tests.cli.conftest import CommandLine
 
@@ -46,6 +48,10 @@ def shown(module_cli: CommandLine) -> dict[str, str]:
     """What is shown of each of them, asked for the first time."""
     blocks = module_cli("check", *WITH_A_TRAIL).stdout.strip().split("\n\n")
     return dict(zip(WITH_A_TRAIL, blocks, strict=True))
+
+
+def test_every_kind_of_question_has_a_label() -> None:
+    assert set(PROBE_LABELS) == {kind.value for kind in ProbeKind}
 
 
 def test_a_refusal_with_its_session_its_reply_and_both_halves_of_the_rule(shown: dict[str, str]) -> None:

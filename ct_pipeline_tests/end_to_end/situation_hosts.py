@@ -35,6 +35,19 @@ def puts_off_once(reply: bytes) -> Script:
     return polite(rcpt)
 
 
+def lets_in_for(count: int, reply: bytes) -> Script:
+    """From the first names on it says ``reply`` to all of them, postmaster excepted."""
+    named = 0
+
+    def rcpt(address: str) -> bytes:
+        nonlocal named
+        named += 1
+        is_known = address.startswith("postmaster") or (named <= count and address.startswith("live"))
+        return OK if is_known else UNKNOWN_USER if named <= count else reply
+
+    return polite(rcpt)
+
+
 def takes_one_recipient_a_message() -> Script:
     named = 0
 

@@ -14,6 +14,7 @@ from ct_pipeline_tests.end_to_end.situation_hosts import (
     hangs_up_after_a_refusal,
     hangs_up_at_rcpt,
     knows_no_ehlo,
+    lets_in_for,
     never_answers_rcpt,
     plain,
     puts_off_once,
@@ -212,8 +213,19 @@ SITUATIONS = [
     ),
     Situation(
         "bare 550 for dead users and the made-up name",
-        {"dead1": NOT_FOUND, "dead2": NOT_FOUND, "dead3": NOT_FOUND, "dead4": NOT_FOUND},
+        {"dead1": NOT_FOUND, "dead2": NOT_FOUND, "live1": VALID, "dead3": NOT_FOUND},
+        (polite(lambda address: OK if address.startswith(("live", "postmaster")) else b"550 Rejected\r\n"),),
+    ),
+    Situation(
+        "vague refusal of a few but not of postmaster",
+        {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(4)},
         (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
+        "begins to refuse everybody in vague words",
+        {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(1, 9)},
+        (lets_in_for(2, b"550 Rejected\r\n"),),
+        at_first={"live1": VALID},
     ),
     Situation(
         "vague refusal of everybody but postmaster",

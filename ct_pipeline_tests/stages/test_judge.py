@@ -1,5 +1,6 @@
 """Judging from the ledger: whose word a recorded reply is, which of two counts, and what other rules change."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from ct_pipeline_tests.storage.records import NOON, answered, catch_all, look_up
 ADDRESS = "anna@acme.test"
 
 
-def judged(settings: Settings, kind: ProbeKind, text: str) -> tuple[Status, Reason]:
+def judged(settings: Settings, kind: ProbeKind, text: str, *, is_definitive: bool = False) -> tuple[Status, Reason]:
     """The verdict on an address of a domain that tells names apart, from one 550 of ``kind``."""
     with open_ledger(settings) as conn:
         take(conn, ADDRESS)
@@ -27,14 +28,20 @@ def judged(settings: Settings, kind: ProbeKind, text: str) -> tuple[Status, Reas
         about = row.address_id if kind is ProbeKind.MAILBOX else None
         said = probe(1, about, "acme.test", 550, text)._replace(kind=kind)
         fact = catch_all("acme.test", is_catch_all=False)._replace(tells_apart=True)
-        merge_observations(conn, Observations([session()], [said], [answered(row.address_id, 1)], [fact]), NOON)
+        turn = answered(row.address_id, 1)._replace(is_definitive=is_definitive)
+        merge_observations(conn, Observations([session()], [said], [turn], [fact]), NOON)
     (verdict,) = judge_addresses(settings, [ADDRESS])
     return verdict.status, verdict.reason
 
 
 @pytest.mark.parametrize("text", ["User unknown", "Nope"])
 def test_a_refusal_of_the_address_itself_is_its_verdict(settings_for_tests: Settings, text: str) -> None:
-    assert judged(settings_for_tests, ProbeKind.MAILBOX, text) == (Status.INVALID, Reason.MAILBOX_NOT_FOUND)
+    found = judged(settings_for_tests, ProbeKind.MAILBOX, text, is_definitive=True)
+    assert found == (Status.INVALID, Reason.MAILBOX_NOT_FOUND)
+
+
+def test_a_vague_refusal_after_which_nobody_was_accepted_may_be_one_of_us(settings_for_tests: Settings) -> None:
+    assert judged(settings_for_tests, ProbeKind.MAILBOX, "Nope") == (Status.UNKNOWN, Reason.UNCLEAR_REPLY)
 
 
 @pytest.mark.parametrize("text", ["User unknown", "Nope"])
@@ -50,15 +57,16 @@ def test_a_block_stays_a_block(settings_for_tests: Settings) -> None:
 # -- the last definitive reply ---
 
 
-def settled_and(settings: Settings, later: str, days: float = 1) -> Verdict:
-    """An address whose host accepted it, and ``days`` later answered ``later``; judged now."""
+def settled_and(settings: Settings, later: str, days: float = 1, first: str = "250 ok") -> Verdict:
+    """An address whose host answered ``first``, and ``days`` later ``later``; judged now."""
     first_at = datetime.now(UTC) - timedelta(days=days + 1)
     with open_ledger(settings) as conn:
         take(conn, ADDRESS)
         look_up(conn, "acme.test")
         (row,) = evidence_of(conn, [ADDRESS])
         code, _, text = later.partition(" ")
-        accepted = probe(1, row.address_id, "acme.test")._replace(asked_at=first_at)
+        first_code, _, first_text = first.partition(" ")
+        accepted = probe(1, row.address_id, "acme.test", int(first_code), first_text)._replace(asked_at=first_at)
         said = probe(2, row.address_id, "acme.test", int(code), text)
         said = said._replace(asked_at=first_at + timedelta(days=days))
         fact = catch_all("acme.test", is_catch_all=False)
@@ -85,6 +93,54 @@ def test_an_acceptance_grown_old_no_longer_outweighs_it(settings_for_tests: Sett
 
 def test_a_later_refusal_wins(settings_for_tests: Settings) -> None:
     assert settled_and(settings_for_tests, "550 5.1.1 User unknown").status is Status.INVALID
+
+
+def test_a_later_refusal_in_vague_words_leaves_nobody_valid(settings_for_tests: Settings) -> None:
+    verdict = settled_and(settings_for_tests, "550 Nope")
+    assert (verdict.status, verdict.reason) == (Status.UNKNOWN, Reason.UNCLEAR_REPLY)
+
+
+@pytest.mark.parametrize("later", ["452 4.2.2 Mailbox full", "450 4.2.1 This user is receiving mail at a rate that"])
+def test_a_later_word_of_a_living_mailbox_leaves_nobody_invalid(settings_for_tests: Settings, later: str) -> None:
+    verdict = settled_and(settings_for_tests, later, first="550 5.1.1 User unknown")
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.reason in (Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED)
+
+
+@pytest.mark.parametrize(("days_after", "status"), [(-1, Status.VALID), (2, Status.UNKNOWN)])
+def test_a_finding_that_had_expired_before_the_acceptance_proves_nothing(
+    settings_for_tests: Settings, days_after: int, status: Status
+) -> None:
+    """The domain may accept every name by now."""
+    with open_ledger(settings_for_tests) as conn:
+        take(conn, ADDRESS)
+        look_up(conn, "acme.test")
+        (row,) = evidence_of(conn, [ADDRESS])
+        fact = catch_all("acme.test", is_catch_all=False)._replace(tells_apart=True)
+        said = probe(1, row.address_id, "acme.test")._replace(asked_at=fact.expires_at + timedelta(days=days_after))
+        turns = [answered(row.address_id, 1)._replace(is_definitive=True)]
+        merge_observations(conn, Observations([session()], [said], turns, [fact]), NOON)
+    (verdict,) = judge_addresses(settings_for_tests, [ADDRESS])
+    assert verdict.status is status
+
+
+# -- two judges at once ---
+
+
+def test_a_verdict_is_dated_before_its_evidence_was_read(settings_for_tests: Settings) -> None:
+    """Or it could replace that of another judge, who has read later."""
+    with ThreadPoolExecutor(1) as other, open_ledger(settings_for_tests) as conn:
+        take(conn, "no?address")
+        with conn.transaction():
+            conn.execute("lock table ledger.unjudged in access exclusive mode")
+            judging = other.submit(judge_unjudged, settings_for_tests)
+            while not conn.execute("select 1 from pg_locks where not granted").fetchone():
+                assert not judging.done()
+            read_at = datetime.now(UTC)
+        judging.result()
+        (judged_at,) = conn.execute("select judged_at from ledger.verdicts").fetchone() or (None,)
+    assert judged_at is not None
+    assert judged_at < read_at
 
 
 # -- other rules ---

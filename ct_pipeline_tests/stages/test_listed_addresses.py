@@ -102,6 +102,20 @@ def test_what_is_no_longer_listed_is_asked(settings: Settings, is_judged_first: 
     assert found[NEIGHBOUR].reason is Reason.BLOCK_LISTED
 
 
+def test_what_was_listed_only_while_it_was_due_is_asked(settings: Settings) -> None:
+    """The list went before the judge came: no verdict ever told of it."""
+    verdicts(with_lists(settings))
+    with open_ledger(settings) as conn:
+        conn.execute("delete from ledger.verdicts")
+        conn.execute("update ledger.due set next_attempt_at = now(), probe_id = null, definitive_probe_id = null")
+        conn.execute("delete from ledger.probes")
+    verify_lanes(with_lists(settings, block="rival.test"), LANES)
+    judge_unjudged(with_lists(settings))
+    assert FOE not in asked(settings)
+    verify_lanes(with_lists(settings), LANES)
+    assert FOE in asked(settings)
+
+
 def test_nothing_is_asked_twice_while_the_judge_is_late(settings: Settings) -> None:
     verdicts(with_lists(settings, block="rival.test"))
     for _ in range(2):

@@ -14,7 +14,8 @@ from ct_pipeline.storage.domain_facts import (
     keep_domain_facts,
 )
 from ct_pipeline.storage.due import due_addresses, lanes_due, next_due_at
-from ct_pipeline.storage.probes import ObservationWriter
+from ct_pipeline.storage.observations import Observations, merge_observations
+from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
 from ct_pipeline.vocabulary import MailService
 from ct_pipeline_tests.storage.records import (
@@ -23,6 +24,7 @@ from ct_pipeline_tests.storage.records import (
     LANE,
     NOON,
     answered,
+    catch_all,
     facts,
     look_up,
     probe,
@@ -270,6 +272,15 @@ def test_the_second_look_up_finds_its_domains_by_an_index(conn: psycopg.Connecti
         "and looked_up_at - service_since_at < interval '24 hours' and expires_at <= now()"
     ).fetchall()
     assert "domains_second_look_up" in str(plan)
+
+
+def test_what_a_former_provider_accepted_or_refused_is_forgotten(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "ann@y.test")
+    look_up(conn, "x.test", "y.test")
+    found = [catch_all("x.test", is_catch_all=False), catch_all("y.test")]
+    merge_observations(conn, Observations([], [], [], found), NOON)
+    keep_domain_facts(conn, [replace(facts("x.test", now=NOON + DAY), provider="other.test"), facts("y.test")], NOON)
+    assert set(catch_all_facts(conn, ["x.test", "y.test"], NOON)) == {"y.test"}
 
 
 def test_two_look_ups_of_one_domain_in_one_batch_the_last_counts(conn: psycopg.Connection) -> None:

@@ -86,6 +86,7 @@ def test_evidence_holds_everything_that_the_judge_asks_for(conn: psycopg.Connect
         smtp_code=550,
         smtp_enhanced="2.1.5",
         smtp_text="no such user",
+        is_definitive=False,
         probe_reason=Reason.MAILBOX_NOT_FOUND,
         asked_at=NOON,
         elapsed_ms=12,

@@ -91,7 +91,7 @@ def evidence(**changes: object) -> Evidence:
         "is_disposable": False, "is_free": False, "is_acceptance_doubtful": False, "is_refusal_doubtful": False,
         "domain_looked_up_at": NOON,
         "reading": None, "smtp_code": None, "smtp_enhanced": None, "smtp_text": None, "asked_at": NOON,
-        "elapsed_ms": 5, "settled": None, "attempt_count": 1, "next_attempt_at": None,
+        "is_definitive": True, "elapsed_ms": 5, "settled": None, "attempt_count": 1, "next_attempt_at": None,
         "is_catch_all": None, "tells_apart": None, "catch_all_found_at": None,
     }  # fmt: skip
     return Evidence(**{**fields, **changes})  # pyright: ignore[reportArgumentType]

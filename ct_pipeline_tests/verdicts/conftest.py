@@ -31,6 +31,7 @@ ORDINARY = Evidence(
     smtp_code=None,
     smtp_enhanced=None,
     smtp_text=None,
+    is_definitive=False,
     asked_at=None,
     elapsed_ms=None,
     settled=None,

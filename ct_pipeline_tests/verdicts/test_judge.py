@@ -79,13 +79,15 @@ def test_what_a_reply_settles(answered, code, reason, about, status, judged_reas
     assert verdict.rule.endswith("/some_rule")
 
 
-def test_an_unclear_refusal_counts_only_where_another_name_was_accepted(answered):
+def test_an_unclear_refusal_counts_only_where_another_name_was_accepted_after_it(answered):
     unclear = (550, Reason.UNCLEAR_REPLY, About.UNCLEAR)
     assert verdict_on(answered(*unclear, tells_apart=None)).status is UNKNOWN
     assert verdict_on(answered(*unclear, tells_apart=False)).status is UNKNOWN
-    verdict = verdict_on(answered(*unclear, tells_apart=True))
+    assert verdict_on(answered(*unclear, tells_apart=True)).status is UNKNOWN, "we may be refused by now"
+    verdict = verdict_on(answered(*unclear, tells_apart=True, is_definitive=True))
     assert (verdict.status, verdict.reason) == (INVALID, Reason.MAILBOX_NOT_FOUND)
-    assert verdict_on(answered(*unclear, tells_apart=True, is_catch_all=True)).status is UNKNOWN
+    verdict = verdict_on(answered(*unclear, tells_apart=True, is_definitive=True, is_catch_all=True))
+    assert verdict.status is UNKNOWN
 
 
 @pytest.mark.parametrize("about", [About.US, About.TEMPORARY])
@@ -164,7 +166,8 @@ def test_a_role_address_is_safe_where_the_operator_says_so(answered):
 
 def test_a_doubtful_refusal_proves_nothing(answered):
     for reason, about in ((Reason.MAILBOX_NOT_FOUND, About.ADDRESS), (Reason.UNCLEAR_REPLY, About.UNCLEAR)):
-        verdict = verdict_on(answered(550, reason, about, is_refusal_doubtful=True, tells_apart=True))
+        known = answered(550, reason, about, is_refusal_doubtful=True, tells_apart=True, is_definitive=True)
+        verdict = verdict_on(known)
         assert (verdict.status, verdict.reason, verdict.bounce_type) == (UNKNOWN, reason, BounceType.NONE)
         assert verdict.rule == "refusal_in_doubt/some_rule"
         assert verdict.safe_to_send is SafeToSend.UNKNOWN
@@ -181,8 +184,7 @@ def test_a_doubtful_acceptance_needs_a_refused_name_even_at_a_free_provider(answ
 OPEN_REPLIES = [
     (450, Reason.GREYLISTED, About.TEMPORARY),
     (550, Reason.PROBER_BLOCKED, About.US),
-    (554, Reason.UNCLEAR_REPLY, About.UNCLEAR),
-    (452, Reason.MAILBOX_FULL, About.ADDRESS),
+    (554, Reason.RELAY_DENIED, About.UNCLEAR),
     (0, Reason.CONNECTION_TIMEOUT, About.TEMPORARY),
 ]
 
@@ -203,6 +205,16 @@ def test_a_reply_that_settles_nothing_leaves_an_earlier_one_in_force(answered, c
     assert verdict.next_check_at == due, "it is asked again all the same"
     refused = verdict_on(later._replace(settled=earlier(550, Reason.MAILBOX_NOT_FOUND)))
     assert (refused.status, refused.reason, refused.bounce_type) == (INVALID, Reason.MAILBOX_NOT_FOUND, BounceType.HARD)
+
+
+def test_a_reply_that_contradicts_an_earlier_one_leaves_the_address_unknown(answered):
+    accepted, refused = earlier(250, Reason.ACCEPTED), earlier(550, Reason.MAILBOX_NOT_FOUND)
+    vague = answered(554, Reason.UNCLEAR_REPLY, About.UNCLEAR)
+    full = answered(452, Reason.MAILBOX_FULL)
+    statuses = [
+        verdict_on(one._replace(settled=settled)).status for one in (vague, full) for settled in (accepted, refused)
+    ]
+    assert statuses == [UNKNOWN, INVALID, VALID, UNKNOWN]
 
 
 @pytest.mark.parametrize(("code", "reason", "about"), OPEN_REPLIES)

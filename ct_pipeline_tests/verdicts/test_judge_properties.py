@@ -24,6 +24,7 @@ surroundings = st.fixed_dictionaries(
     {
         "is_catch_all": st.sampled_from([None, True, False]),
         "tells_apart": st.sampled_from([None, True, False]),
+        "is_definitive": st.booleans(),
         "is_free": st.booleans(),
         "is_role": st.booleans(),
         "is_disposable": st.booleans(),

@@ -51,7 +51,13 @@ def test_every_reason_has_one_plain_sentence_whatever_the_flags(reason):
         (
             Status.UNKNOWN,
             Reason.GREYLISTED,
-            {},
+            {"attempt_count": 1},
+            "The mail server of gmial.com asks everyone new to come back later; it was asked only once.",
+        ),
+        (
+            Status.UNKNOWN,
+            Reason.GREYLISTED,
+            {"attempt_count": 2},
             "The mail server of gmial.com asks everyone new to come back later; repeated attempts have not settled it.",
         ),
         (

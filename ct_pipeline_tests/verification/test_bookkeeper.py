@@ -144,6 +144,16 @@ def test_a_domain_that_two_names_show_as_not_hosted_is_settled_by_a_probe_about_
     assert evidence == {1: ProbeKind.MAILBOX, 2: ProbeKind.MAILBOX, 3: session, 4: session, 5: session}
 
 
+@pytest.mark.parametrize(("other_host", "definitive"), [("192.0.2.1", {1, 2}), ("192.0.2.2", {1})])
+def test_what_another_host_accepts_makes_no_vague_refusal_definitive(other_host: str, definitive: set[int]):
+    kept = books(is_catch_all=False, tells_apart=True)
+    known = {kept.questions.domain: kept.questions}
+    for session_id, host, readings in ((1, "192.0.2.1", [ACCEPTED, UNCLEAR]), (2, other_host, [ACCEPTED])):
+        kept.keeper.begin_session(session_id, host)
+        kept.keeper.record(session_id, kept.hear(*readings), known, NOW)
+    assert {turn.address_id for turn in kept.page.turns if turn.is_definitive} == definitive | {3}
+
+
 def test_vague_refusals_of_some_names_are_no_evidence_against_the_others():
     kept = books()
     kept.prove(UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR)  # ann, postmaster, bob, cid
