@@ -23,6 +23,7 @@ class LaneTenure:
         self._lock = lock
         self._confirmed_at = time.monotonic()
         self._keeper: asyncio.Task[None] | None = None
+        self._taking: asyncio.Future[bool] | None = None
 
     async def begin(self) -> bool:
         """Take the lane; False when another run works on it.
@@ -31,7 +32,9 @@ class LaneTenure:
             LedgerUnavailableError: the database does not answer.
         """
         asked_at = time.monotonic()
-        if not await asyncio.to_thread(self._lock.acquire):
+        # A thread cannot be cancelled: whoever gives up waiting for it may get the lane all the same.
+        self._taking = asyncio.ensure_future(asyncio.to_thread(self._lock.acquire))
+        if not await asyncio.shield(self._taking):
             return False
         self._confirmed_at = asked_at
         self._keeper = asyncio.create_task(self._confirm_regularly())
@@ -59,6 +62,8 @@ class LaneTenure:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._taking is not None:
+            await asyncio.gather(self._taking, return_exceptions=True)
         await asyncio.to_thread(self._lock.release)
 
     async def _confirm_regularly(self) -> None:
