@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from random import Random
 
 from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.facts import DomainFacts, MxHost
@@ -147,6 +148,7 @@ def _questions(
     limits: Limits,
 ) -> DomainQuestions:
     random_probe = provider.random_probe if provider else RandomProbe.SAME_SESSION
+    addresses = _mixed(domain, addresses)
     if fact is None:
         return DomainQuestions(domain, addresses, random_probe=random_probe, has_time=not limits.asks_once)
     return DomainQuestions(
@@ -159,6 +161,17 @@ def _questions(
         random_probe=random_probe,
         has_time=not limits.asks_once,
     )
+
+
+def _mixed(domain: str, addresses: list[DueAddress]) -> list[DueAddress]:
+    """In another order at each visit: a domain that is left after a few vague refusals is asked for others next time.
+
+    By the alphabet, role addresses would come first, which are dead or filtered more often than people.
+    """
+    if len(addresses) == 1:
+        return addresses
+    visit = sum(due.attempt_count for due in addresses)
+    return Random(f"{domain} {visit}").sample(addresses, len(addresses))  # noqa: S311 - no secret
 
 
 def site_limits(provider: Provider | None, default: SiteLimits) -> SiteLimits:

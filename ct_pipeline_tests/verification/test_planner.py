@@ -219,3 +219,16 @@ def test_the_mode_decides_how_a_site_is_asked(asks_once: bool, made_up_names: in
         asked.append(question.kind)
         questions.receive(question, Reading(Reason.ACCEPTED, About.ADDRESS, "test"))
     assert asked.count(ProbeKind.RANDOM) == made_up_names
+
+
+def test_a_domain_is_asked_in_another_order_at_each_visit_and_in_the_same_when_planned_anew() -> None:
+    def order(attempt_count: int) -> list[str]:
+        due = [DueAddress(number, f"u{number}@a.test", "a.test", attempt_count) for number in range(40)]
+        planned = plan_lane("hash-00", due, {"a.test": facts("a.test")}, {}, load_providers(), LIMITS, NOW)
+        (domain,) = only_site(planned).groups[0].domains
+        return [waiting.address for waiting in domain.take_waiting()]
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+    assert sorted(order(0)) == sorted(order(1)) != order(0)
+    assert len(order(0)) == 40
