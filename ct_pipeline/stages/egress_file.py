@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from ct_pipeline.errors import SettingsError
 from ct_pipeline.setting_values import read_helo_name, read_mail_from, read_proxy, read_source_address
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.setting_files import read_setting_file
 from ct_pipeline.verification.egress import Egress, Envelope
 
 LARGEST_FILE_BYTES = 1_000_000
@@ -79,13 +80,7 @@ def read_egress_file(path: Path, settings: Settings) -> list[EgressRow]:
 
 
 def _tables(path: Path) -> list[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"CT_EGRESS_FILE: {path} cannot be read: {error.strerror}.") from None
-    if len(raw) > LARGEST_FILE_BYTES:
-        raise SettingsError(f"CT_EGRESS_FILE: {path} is larger than {LARGEST_FILE_BYTES:,} bytes: no file of egresses.")
+    raw = read_setting_file("CT_EGRESS_FILE", path, LARGEST_FILE_BYTES, "It holds [[egress]] rows, and nothing else.")
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

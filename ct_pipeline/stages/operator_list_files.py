@@ -6,6 +6,7 @@ from pathlib import Path
 from ct_pipeline.addresses.operator_lists import ListFaultsError, OperatorLists, read_entries
 from ct_pipeline.errors import SettingsError
 from ct_pipeline.settings import Settings
+from ct_pipeline.stages.setting_files import read_setting_file
 
 LARGEST_FILE_BYTES = 20_000_000
 
@@ -24,13 +25,7 @@ def load_operator_lists(settings: Settings) -> OperatorLists:
 def _entries(variable: str, path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{variable}: {path} cannot be read: {error.strerror}.") from None
-    if len(raw) > LARGEST_FILE_BYTES:
-        raise SettingsError(f"{variable}: {path} is larger than {LARGEST_FILE_BYTES:,} bytes. List whole domains.")
+    raw = read_setting_file(variable, path, LARGEST_FILE_BYTES, "List whole domains.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
