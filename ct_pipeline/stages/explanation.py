@@ -58,7 +58,7 @@ class ReadProbe:
 class DecidingRule:
     """Both halves of the verdict's ``rule``: the judge's in words, and what the other one rests on.
 
-    ``reply_rule`` and ``source`` are None where no reply decided. ``source`` is that of a rule of ``replies.toml``, or
+    ``reply_rule`` and ``source`` are None where no reply decided. ``source`` is that of a reply rule, or
     of a claim of ``providers.toml``.
     """
 
