@@ -225,7 +225,7 @@ SITUATIONS = [
         "begins to refuse everybody in vague words",
         {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(1, 9)},
         (lets_in_for(2, b"550 Rejected\r\n"),),
-        at_first={"live1": VALID},
+        at_first={"live2": VALID},  # whom the mixed order asks first
     ),
     Situation(
         "vague refusal of everybody but postmaster",
