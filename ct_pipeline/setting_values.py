@@ -155,3 +155,14 @@ def describe_fault(fault: "ErrorDetails", fields: Mapping[str, FieldInfo]) -> st
     is_secret = "SecretStr" in str(field.annotation)
     given = "" if is_secret else f" is {fault['input']!r};"
     return f"CT_{name.upper()}{given or ':'} {message}. Meaning: {field.description}"
+
+
+def split_list(value: object) -> object:
+    """The parts of a comma-separated text; anything else as it is.
+
+    >>> split_list("unsubscribe, append")
+    ('unsubscribe', 'append')
+    """
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value

@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "ct_pipeline"
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
-FOUNDATION = {"vocabulary", "errors", "setting_values", "settings", "atomic_files"}
+FOUNDATION = {"vocabulary", "errors", "setting_values", "verifying_settings", "settings", "atomic_files"}
 PURE_PARTS = {"addresses", "verdicts"}
 WAY = {"clevertap", "from_clevertap", "domains", "verification", "to_clevertap"}
 MAY_IMPORT = {
@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "vocabulary": set(),
     "errors": set(),
     "setting_values": set(),
-    "settings": {"errors", "vocabulary", "setting_values"},
+    "verifying_settings": {"errors", "vocabulary", "setting_values"},
+    "settings": {"errors", "vocabulary", "setting_values", "verifying_settings"},
     "atomic_files": {"errors"},
     "addresses": FOUNDATION,
     "verdicts": FOUNDATION | {"addresses"},
