@@ -36,8 +36,8 @@ class SessionScript:
     """Plans the groups of one session. The session takes at most ``session_addresses`` questions and begins no new one
     after ``session_seconds``.
 
-    ``window_limit`` is the most RCPTs in one group; 1 sends every command alone. ``window`` is how many there are in
-    the next one: it begins low and doubles with each group that was answered in full.
+    ``window_limit`` is the most RCPTs in one group; 1 sends every command alone. ``window`` is how many there may be
+    in the next one: it begins low and doubles with each group that filled it and was answered in full.
     """
 
     source: QuestionSource
@@ -62,6 +62,7 @@ class SessionScript:
         if self._is_pipelined:
             self.recipients_per_transaction = min(self.recipients_per_transaction, RECIPIENTS_IN_GROUPS)
         self._planned: deque[Command] = deque()
+        self._group_rcpts = 0  # named in the group under way
         self._transaction_rcpts = 0  # named in the transaction under way; 0: there is none
         self._is_smtputf8 = False  # that transaction takes non-ASCII addresses
         self._ends_at: datetime | None = None
@@ -101,8 +102,9 @@ class SessionScript:
     # -- what the replies change ---
 
     def widen(self) -> None:
-        """A group was answered in full."""
-        self.window = min(2 * self.window, self.window_limit)
+        """A group was answered in full. One that left room in the window tells nothing of a wider one."""
+        if self._group_rcpts >= self.window:
+            self.window = min(2 * self.window, self.window_limit)
 
     def end_transaction(self) -> None:
         """The host took EHLO, which ends the transaction under way (RFC 5321 section 4.1.4)."""
@@ -117,6 +119,7 @@ class SessionScript:
 
     def _plan(self, now: datetime) -> None:
         """Plan the next group: questions, a checkpoint where one is due, or QUIT."""
+        self._group_rcpts = 0
         if self.is_leaving:
             self._planned.append(commands.QUIT)
             return
@@ -147,12 +150,13 @@ class SessionScript:
         count = 0
         while count < room and (question := self._next_askable(now)) is not None:
             count += 1
-            if self._begin_transaction_for(question) and not self.has_begun:
-                room = count  # until the host has taken a MAIL: what follows a refused one would be errors
+            if self._begin_transaction_for(question):
+                room = count  # until the host has taken this MAIL: what follows a refused one would be errors
             self._transaction_rcpts += 1
             self.rcpt_count += 1
             self.proof.ask(question.address)
             self._planned.append(commands.rcpt(question, self._transaction_rcpts))
+        self._group_rcpts = count
         return count > 0
 
     def _room(self) -> int:

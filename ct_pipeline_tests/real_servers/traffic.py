@@ -16,10 +16,10 @@ SETTLE_TIMEOUT_SECONDS = 10
 class Traffic:
     """``complaints``: how often the server logged that a limit was exceeded, or that manners were bad."""
 
-    sessions: int
-    rcpts: int
-    most_at_once: int
-    complaints: int
+    sessions: int = 0
+    rcpts: int = 0
+    most_at_once: int = 0
+    complaints: int = 0
 
 
 @dataclass(frozen=True)
