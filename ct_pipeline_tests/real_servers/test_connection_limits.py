@@ -1,6 +1,8 @@
 """Hosts that bear few connections: at once, or in a while. What they say, and how often the engine has to hear it."""
 
+import smtplib
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,7 +47,7 @@ def test_a_connection_too_many_is_refused_in_the_greeting(start_capped: StartCap
     }
     with ExitStack() as stack:
         for _ in range(CAP):
-            stack.enter_context(hello(server))
+            stack.enter_context(_admitted(server))
         with socket.create_connection((server.address, server.port), timeout=10) as connection:
             assert connection.recv(1000).decode() == texts[server.name]
 
@@ -98,3 +100,15 @@ def test_a_limit_of_connections_over_time_is_waited_out(
         seen = watch.traffic()
         assert seen.complaints - complaints <= hasty_settings.site_connections // 2, "it does not knock on and on"
         complaints = seen.complaints
+
+
+def _admitted(server: RealServer) -> smtplib.SMTP:
+    """A client that was let in; Exim may still count the connection that saw it start, which is over."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return hello(server)
+        except smtplib.SMTPConnectError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
