@@ -18,6 +18,7 @@ from ct_pipeline.sandbox.grading import Grade
 from ct_pipeline.sandbox.internet import sandbox_mailboxes
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.sandbox.process import SandboxProcess
+from ct_pipeline.sandbox.truth import truth_on_list
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.plan import plan_report
 from ct_pipeline.stages.undo import undo_batch
@@ -73,7 +74,10 @@ class DemoRun:
             runs = JobRuns(instance)
             self._tell(f"job [bold]pull_audience[/bold]: the profiles of the audience '{AUDIENCE}'")
             runs.pull_audience(AUDIENCE)
-            graded = self._verify(runs, _shown_in_exports(before, self._mailboxes), time.monotonic() + patience_seconds)
+            listed = _shown_in_exports(before)
+            self._mailboxes = truth_on_list(self._mailboxes, listed)
+            asked = [mailbox for mailbox in self._mailboxes if mailbox.address in listed]
+            graded = self._verify(runs, asked, time.monotonic() + patience_seconds)
             traffic = read_traffic(self._sandbox.log_path)
             self._plan(runs)
             self._tell("job [bold]push[/bold], told to apply: what is owed is sent, with a receipt for every change")
@@ -162,7 +166,6 @@ class DemoRun:
         self._console.print(f"[dim]{minutes}:{seconds:02d}[/dim]  {text}")
 
 
-def _shown_in_exports(state: Sequence[ProfileState], mailboxes: Sequence[Mailbox]) -> list[Mailbox]:
+def _shown_in_exports(state: Sequence[ProfileState]) -> set[str]:
     """The mailboxes of those profiles that an export shows: the others have never raised an event."""
-    shown = {profile["mailbox"] for profile in state if profile["events"]}
-    return [mailbox for mailbox in mailboxes if mailbox.address in shown]
+    return {profile["mailbox"] for profile in state if profile["events"] and profile["mailbox"]}

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from ct_pipeline.sandbox.behaviours import Decidable
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Reason, Status
 
@@ -23,7 +24,7 @@ def grade(truth: Mailbox, status: str, reason: str) -> Grade:
     """
     if status != truth.truth_status:
         return Grade.WRONG
-    if not truth.decidable:
+    if truth.decidable is Decidable.NO:
         return Grade.UNDECIDABLE
     if status == Status.INVALID and (reason in _SOFT) != (truth.truth_reason in _SOFT):
         return Grade.WRONG

@@ -2,13 +2,14 @@
 
 import pytest
 
+from ct_pipeline.sandbox.behaviours import Decidable
 from ct_pipeline.sandbox.grading import Grade, grade
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Reason, Status
 
 GONE = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAILBOX_NOT_FOUND)
 BRIMFUL = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAILBOX_FULL)
-BLOCKED = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=False)
+BLOCKED = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=Decidable.NO)
 
 
 @pytest.mark.parametrize(
