@@ -38,7 +38,7 @@ _OF_HOST: dict[str, Truth] = {
     "fails_for_now": (Status.UNKNOWN, Reason.SERVER_TROUBLE),
     "refuses_everyone": (Status.UNKNOWN, Reason.UNCLEAR_REPLY),
     "dead": (Status.UNKNOWN, Reason.CONNECTION_REFUSED),
-    "silent": (Status.UNKNOWN, Reason.CONNECTION_TIMEOUT),
+    "silent": (Status.UNKNOWN, Reason.COMMAND_TIMEOUT),  # it lets us in, and says nothing
 }
 
 

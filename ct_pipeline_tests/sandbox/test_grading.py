@@ -11,6 +11,8 @@ GONE = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAIL
 BRIMFUL = Mailbox("a@x.test", truth_status=Status.INVALID, truth_reason=Reason.MAILBOX_FULL)
 BLOCKED = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=Decidable.NO)
 
+FULL = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.MAILBOX_FULL, decidable=Decidable.NO)
+
 
 @pytest.mark.parametrize(
     ("truth", "status", "reason", "expected"),
@@ -23,7 +25,13 @@ BLOCKED = Mailbox("a@x.test", truth_status=Status.UNKNOWN, truth_reason=Reason.P
         (BRIMFUL, "invalid", "mailbox_full", Grade.RIGHT),
         (BRIMFUL, "invalid", "mailbox_not_found", Grade.WRONG),
         (BLOCKED, "unknown", "rate_limited", Grade.UNDECIDABLE),
+        (BLOCKED, "unknown", "mailbox_full", Grade.WRONG),
         (BLOCKED, "invalid", "mailbox_not_found", Grade.WRONG),
+        (BLOCKED, "catch_all", "catch_all", Grade.WRONG),
+        (FULL, "unknown", "mailbox_full", Grade.UNDECIDABLE),
+        (FULL, "unknown", "recipient_rate_limited", Grade.UNDECIDABLE),
+        (FULL, "unknown", "greylisted", Grade.UNDECIDABLE),
+        (FULL, "invalid", "mailbox_full", Grade.WRONG),
         (BLOCKED, "valid", "accepted", Grade.WRONG),
     ],
 )
