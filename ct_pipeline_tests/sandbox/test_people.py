@@ -7,7 +7,7 @@ import pytest
 from ct_pipeline.domains.disposable import is_disposable
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.sandbox.behaviours import Decidable
-from ct_pipeline.sandbox.clevertap_profiles import CHANNEL_UNSUBSCRIBED, DAY_SECONDS
+from ct_pipeline.sandbox.clevertap.profiles import CHANNEL_UNSUBSCRIBED, DAY_SECONDS
 from ct_pipeline.sandbox.contact_file import SYNTAX_FAULTS
 from ct_pipeline.sandbox.crowd import with_crowd
 from ct_pipeline.sandbox.internet import Sandbox, sandbox_mailboxes
