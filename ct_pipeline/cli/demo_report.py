@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from ct_pipeline.sandbox.behaviours import Decidable
 from ct_pipeline.sandbox.command_log import read_command_log
 from ct_pipeline.sandbox.grading import Grade, grade
 from ct_pipeline.sandbox.population import Mailbox
@@ -32,7 +33,7 @@ class Graded:
     @property
     def is_open(self) -> bool:
         """Whether the truth can be found out and the verdict does not know it yet."""
-        return self.truth.decidable and self.status == Status.UNKNOWN
+        return self.truth.decidable is not Decidable.NO and self.status == Status.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

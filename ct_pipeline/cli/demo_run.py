@@ -18,11 +18,12 @@ from ct_pipeline.sandbox.grading import Grade
 from ct_pipeline.sandbox.internet import sandbox_mailboxes
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.sandbox.process import SandboxProcess
+from ct_pipeline.sandbox.truth import truth_on_list
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.plan import plan_report
 from ct_pipeline.stages.undo import undo_batch
 from ct_pipeline.storage.batches import batches
-from ct_pipeline.storage.due import lanes_due, next_due_at
+from ct_pipeline.storage.due import lanes_due, next_due_among
 from ct_pipeline.storage.ledger import open_ledger
 from ct_pipeline.storage.plans import latest_plan
 from ct_pipeline.storage.verdicts import verdict_words
@@ -73,7 +74,10 @@ class DemoRun:
             runs = JobRuns(instance)
             self._tell(f"job [bold]pull_audience[/bold]: the profiles of the audience '{AUDIENCE}'")
             runs.pull_audience(AUDIENCE)
-            graded = self._verify(runs, _shown_in_exports(before, self._mailboxes), time.monotonic() + patience_seconds)
+            listed = _shown_in_exports(before)
+            self._mailboxes = truth_on_list(self._mailboxes, listed)
+            asked = [mailbox for mailbox in self._mailboxes if mailbox.address in listed]
+            graded = self._verify(runs, asked, time.monotonic() + patience_seconds)
             traffic = read_traffic(self._sandbox.log_path)
             self._plan(runs)
             self._tell("job [bold]push[/bold], told to apply: what is owed is sent, with a receipt for every change")
@@ -91,10 +95,10 @@ class DemoRun:
             runs.verify(lane_range)
             runs.judge()
             graded = self._grade(mailboxes)
-            open_count = sum(entry.is_open for entry in graded)
-            judged_count = len(graded) - open_count
-            self._tell(f"job [bold]judge[/bold]: {judged_count:,} addresses judged, {open_count:,} to be asked again")
-            if not open_count or not self._wait_until_due(deadline):
+            left = [entry.truth.address for entry in graded if entry.is_open]
+            judged_count = len(graded) - len(left)
+            self._tell(f"job [bold]judge[/bold]: {judged_count:,} addresses judged, {len(left):,} to be asked again")
+            if not left or not self._wait_until_due(left, deadline):
                 return graded
             lane_range, what = self._due_lanes(), "what is due again"
 
@@ -140,10 +144,13 @@ class DemoRun:
     def _change_since(self, before: Sequence[ProfileState]) -> AccountChange:
         return account_change(before, self._sandbox.clevertap.state(), self._mailboxes)
 
-    def _wait_until_due(self, deadline: float) -> bool:
-        """Sleep until the next address is due; False when none is, or not before ``deadline`` (monotonic)."""
+    def _wait_until_due(self, addresses: Sequence[str], deadline: float) -> bool:
+        """Sleep until one of ``addresses`` is due; False when none is, or not before ``deadline`` (monotonic).
+
+        Others may be due sooner, but what can be found out of them is known: nobody waits for those.
+        """
         with open_ledger(self._settings) as conn:
-            next_at = next_due_at(conn)
+            next_at = next_due_among(conn, addresses)
         if next_at is None:
             return False
         wait_seconds = max((next_at - datetime.now(UTC)).total_seconds(), 0) + SOONEST_SECONDS
@@ -162,7 +169,6 @@ class DemoRun:
         self._console.print(f"[dim]{minutes}:{seconds:02d}[/dim]  {text}")
 
 
-def _shown_in_exports(state: Sequence[ProfileState], mailboxes: Sequence[Mailbox]) -> list[Mailbox]:
+def _shown_in_exports(state: Sequence[ProfileState]) -> set[str]:
     """The mailboxes of those profiles that an export shows: the others have never raised an event."""
-    shown = {profile["mailbox"] for profile in state if profile["events"]}
-    return [mailbox for mailbox in mailboxes if mailbox.address in shown]
+    return {profile["mailbox"] for profile in state if profile["events"] and profile["mailbox"]}

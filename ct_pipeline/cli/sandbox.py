@@ -81,7 +81,7 @@ def sandbox(
 ) -> None:
     """Serve DNS, mail hosts and a CleverTap account on this machine, and print the settings that lead there."""
     from ct_pipeline.sandbox.__main__ import dns_endpoint, fault_setting, main
-    from ct_pipeline.sandbox.clevertap_faults import FAULT_PROFILES
+    from ct_pipeline.sandbox.clevertap.faults import FAULT_PROFILES
 
     _check("--dns", dns_endpoint, dns)
     for setting in set_ or ():

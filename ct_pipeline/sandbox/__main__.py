@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.account_file import read_account_file
-from ct_pipeline.sandbox.clevertap_faults import FAULT_PROFILES, Switches, change_settings, fault_profile
+from ct_pipeline.sandbox.clevertap.account_file import read_account_file
+from ct_pipeline.sandbox.clevertap.faults import FAULT_PROFILES, Switches, change_settings, fault_profile
 from ct_pipeline.sandbox.contact_file import write_contact_file
 from ct_pipeline.sandbox.internet import DNS_ADDRESS, DNS_PORT, GREYLIST_SECONDS, SMTP_PORT, Sandbox
 from ct_pipeline.sandbox.population import PACKAGED_FOLDER

@@ -36,6 +36,14 @@ class Accepts(StrEnum):
     NOTHING = "nothing"  # the hosts do not know the domain and refuse to relay
 
 
+class Decidable(StrEnum):
+    """Whether an honest verifier can find out over SMTP what is true of an address."""
+
+    YES = "yes"
+    NO = "no"  # nobody can tell, and the truth is unknown
+    BESIDE_NEIGHBOUR = "beside_neighbour"  # only on a list that names a living one of its domain: truth.truth_on_list
+
+
 @dataclass(frozen=True, slots=True)
 class HostBehaviour:
     """What a mail host does before and beside looking up the mailbox. Replies are named as in reply_styles.toml."""

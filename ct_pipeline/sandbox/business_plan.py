@@ -49,6 +49,7 @@ HOSTERS = (
 )
 
 _ALL_MISSING: Mix = ((1.0, MailboxBehaviour.MISSING),)
+_HALF_MISSING: Mix = ((0.5, MailboxBehaviour.MISSING),)
 
 SMALL_BUSINESSES = (
     SmallBusinesses(66, styles=_WORDY, mailbox_count=5, lists_roles=True),
@@ -84,8 +85,8 @@ SMALL_BUSINESSES = (
     SmallBusinesses(3, "one recipient per transaction", "one_recipient", mailbox_count=5),
     SmallBusinesses(2, "five recipients per session", "session_limit", mix=PLAIN, mailbox_count=12),
     SmallBusinesses(3, "offers STARTTLS with a self-signed certificate", "starttls", mailbox_count=5),
-    SmallBusinesses(3, "refuses with a bare 550", styles=("terse",), mix=PLAIN, mailbox_count=6),
-    SmallBusinesses(1, "nobody listed is left", styles=("postfix",), mix=_ALL_MISSING),
+    SmallBusinesses(3, "refuses with a bare 550", styles=("terse",), mix=_HALF_MISSING, mailbox_count=6),
+    SmallBusinesses(1, "refuses with a bare 550; nobody listed is left", styles=("terse",), mix=_ALL_MISSING),
     SmallBusinesses(1, "an alias of another domain, with mailboxes of its own", dns=DomainDns.ALIAS, mix=PLAIN),
 )
 
@@ -97,4 +98,15 @@ SPECIAL_BUSINESSES = (
         "ascii-post.test",
         SmallBusinesses(note="no SMTPUTF8", behaviour="ascii_only", local_parts=("jörg.müller", "anna")),
     ),
+    (
+        "bare-queue.test",
+        SmallBusinesses(
+            note="greylists, then refuses with a bare 550",
+            behaviour="greylists",
+            styles=("terse",),
+            mix=_HALF_MISSING,
+            mailbox_count=6,
+        ),
+    ),
+    ("gone-quiet.test", SmallBusinesses(note="nobody listed is left", mix=_ALL_MISSING)),
 )

@@ -2,10 +2,12 @@
 
 from enum import StrEnum
 
+from ct_pipeline.sandbox.behaviours import Decidable
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Reason, Status
 
-# An Invalid for one of these is a soft bounce: nobody is unsubscribed for it, so it is another answer than a dead name.
+# The mailbox exists. Invalid for one of these is a soft bounce, and nobody is unsubscribed for it; Unknown for one of
+# them is no confession of ignorance, but a claim.
 _SOFT = frozenset({Reason.MAILBOX_FULL, Reason.RECIPIENT_RATE_LIMITED})
 
 
@@ -19,15 +21,15 @@ def grade(truth: Mailbox, status: str, reason: str) -> Grade:
     """How a verdict compares with the truth.
 
     The status must be the true one; for Invalid the reason must also agree on soft or hard. Where the truth is
-    Unknown, Unknown for whatever reason is ``UNDECIDABLE``; any other status claims what nobody can know: ``WRONG``.
+    Unknown, Unknown is ``UNDECIDABLE`` unless its reason says that somebody is there. That, like any other status,
+    claims what nobody can know, and is ``WRONG`` even if it happens to be so.
     """
-    if status != truth.truth_status:
+    says_soft, is_soft = reason in _SOFT, truth.truth_reason in _SOFT
+    if status != truth.truth_status or (says_soft and not is_soft):
         return Grade.WRONG
-    if not truth.decidable:
+    if truth.decidable is Decidable.NO:
         return Grade.UNDECIDABLE
-    if status == Status.INVALID and (reason in _SOFT) != (truth.truth_reason in _SOFT):
-        return Grade.WRONG
-    return Grade.RIGHT
+    return Grade.WRONG if status == Status.INVALID and is_soft and not says_soft else Grade.RIGHT
 
 
 def is_dead(truth: Mailbox) -> bool:

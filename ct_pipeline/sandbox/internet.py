@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from ct_pipeline.sandbox.account_file import read_account_file, write_account_file
 from ct_pipeline.sandbox.behaviours import DomainDns
-from ct_pipeline.sandbox.clevertap_account import Access
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.account import Access
+from ct_pipeline.sandbox.clevertap.account_file import read_account_file, write_account_file
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.sandbox.command_log import CommandLog
 from ct_pipeline.sandbox.crowd import with_crowd
 from ct_pipeline.sandbox.dns_server import DnsServer

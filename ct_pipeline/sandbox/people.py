@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from ct_pipeline.sandbox.behaviours import MailboxBehaviour
-from ct_pipeline.sandbox.clevertap_profiles import (
+from ct_pipeline.sandbox.clevertap.profiles import (
     APP_LAUNCHED,
     CHANNEL_UNSUBSCRIBED,
     DAY_SECONDS,

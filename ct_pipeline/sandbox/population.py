@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.behaviours import HOST_BEHAVIOURS, Accepts, DomainDns, HostBehaviour, MailboxBehaviour
+from ct_pipeline.sandbox.behaviours import (
+    HOST_BEHAVIOURS,
+    Accepts,
+    Decidable,
+    DomainDns,
+    HostBehaviour,
+    MailboxBehaviour,
+)
 from ct_pipeline.vocabulary import Reason, Status
 
 PACKAGED_FOLDER = Path(__file__).parent / "inhabitants"
@@ -64,7 +71,7 @@ class Mailbox:
     truth_status: Status = Status.VALID
     truth_reason: Reason = Reason.ACCEPTED
     truth_flags: tuple[str, ...] = ()  # of: disposable, free, role
-    decidable: bool = True  # False: nobody can tell over SMTP, and the truth is unknown
+    decidable: Decidable = Decidable.YES
     note: str = ""
 
     @property
@@ -145,7 +152,7 @@ def _mailbox(row: dict[str, str]) -> Mailbox:
         truth_status=Status(row["truth_status"]),
         truth_reason=Reason(row["truth_reason"]),
         truth_flags=tuple(row["truth_flags"].split()),
-        decidable=row["decidable"] == "yes",
+        decidable=Decidable(row["decidable"]),
         note=row["note"],
     )
 
@@ -174,8 +181,6 @@ def _write(path: Path, columns: list[str], records: Iterable[object]) -> None:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, tuple):
         return " ".join(value)
     return value.value if isinstance(value, StrEnum) else str(value)

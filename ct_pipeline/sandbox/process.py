@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from ct_pipeline.errors import SettingsError
+from ct_pipeline.sandbox.clevertap.remote import RemoteClevertap
 from ct_pipeline.sandbox.command_log import read_command_log
 from ct_pipeline.sandbox.internet import DNS_ADDRESS, GREYLIST_SECONDS
-from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
 
 READY_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 10

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 BASE_STYLE = "postfix"
+REFUSES_EVERYBODY = "refused_without_reason"
 _FILE = Path(__file__).with_name("reply_styles.toml")
 
 
@@ -24,6 +25,10 @@ class ReplyStyle:
         """
         code, _, text = self._templates[name].strip().partition(" ")
         return int(code), tuple(text.format(**facts).split("\n"))
+
+    def is_bare(self, name: str) -> bool:
+        """Whether the reply called ``name`` is, word for word, what a host of this style says to refuse everybody."""
+        return self._templates.get(name) == self._templates[REFUSES_EVERYBODY]
 
 
 @cache

@@ -1,12 +1,16 @@
 """What a perfect and honest verifier says of an address, from how its domain, hosts and mailbox behave (pure).
 
-Used to write ``population.csv``; nothing reads it while the sandbox runs, the file is the truth.
+:func:`tell_truth` tells it of an address by itself; that stands in ``population.csv``, or comes with the crowd. One
+point depends on who else is asked about, and :func:`truth_on_list` settles it: some refusals count only beside an
+acceptance.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 
-from ct_pipeline.sandbox.behaviours import Accepts, DomainDns, MailboxBehaviour
+from ct_pipeline.sandbox.behaviours import Accepts, Decidable, DomainDns, MailboxBehaviour
 from ct_pipeline.sandbox.population import Mailbox, MailDomain, MailHost
+from ct_pipeline.sandbox.reply_styles import reply_styles
 from ct_pipeline.vocabulary import Reason, Status
 
 Truth = tuple[Status, Reason]
@@ -34,7 +38,7 @@ _OF_HOST: dict[str, Truth] = {
     "fails_for_now": (Status.UNKNOWN, Reason.SERVER_TROUBLE),
     "refuses_everyone": (Status.UNKNOWN, Reason.UNCLEAR_REPLY),
     "dead": (Status.UNKNOWN, Reason.CONNECTION_REFUSED),
-    "silent": (Status.UNKNOWN, Reason.CONNECTION_TIMEOUT),
+    "silent": (Status.UNKNOWN, Reason.COMMAND_TIMEOUT),  # it lets us in, and says nothing
 }
 
 
@@ -48,7 +52,33 @@ def tell_truth(
 ) -> Mailbox:
     """The mailbox with its truth; ``hosts`` are the domain's mail hosts, most preferred first."""
     status, reason = _truth(address, behaviour, domain, hosts)
-    return Mailbox(address, behaviour, status, reason, tuple(flags), status is not Status.UNKNOWN, note)
+    decidable = Decidable.YES
+    if status is Status.UNKNOWN:
+        decidable = Decidable.NO
+    elif status is Status.INVALID and _is_refused_barely(behaviour, hosts):
+        decidable = Decidable.BESIDE_NEIGHBOUR
+    return Mailbox(address, behaviour, status, reason, tuple(flags), decidable, note)
+
+
+def truth_on_list(mailboxes: Sequence[Mailbox], listed: Collection[str]) -> list[Mailbox]:
+    """The same mailboxes, with what can be found out when the addresses ``listed`` are asked about and no others.
+
+    A host that refuses in bare words would turn us away in the same ones, so it can be believed only beside a living
+    neighbour on the list: somebody of the same domain whom it accepts. Where the list has none, nobody can tell.
+    """
+    with_living = {box.domain for box in mailboxes if box.address in listed and box.truth_status is Status.VALID}
+    return [
+        _settled(box, box.domain in with_living) if box.decidable is Decidable.BESIDE_NEIGHBOUR else box
+        for box in mailboxes
+    ]
+
+
+def _settled(mailbox: Mailbox, has_neighbour: bool) -> Mailbox:
+    if has_neighbour:
+        return dataclasses.replace(mailbox, decidable=Decidable.YES)
+    return dataclasses.replace(
+        mailbox, truth_status=Status.UNKNOWN, truth_reason=Reason.UNCLEAR_REPLY, decidable=Decidable.NO
+    )
 
 
 def _truth(address: str, behaviour: MailboxBehaviour, domain: MailDomain, hosts: Sequence[MailHost]) -> Truth:
@@ -56,7 +86,7 @@ def _truth(address: str, behaviour: MailboxBehaviour, domain: MailDomain, hosts:
         return _OF_DNS[domain.dns]
     if not any(host.address.startswith("127.") for host in hosts):
         return Status.INVALID, Reason.UNROUTABLE_MAIL_SERVER
-    answering = next((host for host in hosts if host.does.listens), hosts[0])
+    answering = _answering(hosts)
     if answering.style == "outlook":
         return Status.UNKNOWN, Reason.PROVIDER_FORBIDS_PROBING
     if answering.behaviour in _OF_HOST:
@@ -68,3 +98,11 @@ def _truth(address: str, behaviour: MailboxBehaviour, domain: MailDomain, hosts:
     if domain.accepts is Accepts.EVERY_NAME:
         return Status.CATCH_ALL, Reason.CATCH_ALL
     return _OF_MAILBOX[behaviour]
+
+
+def _is_refused_barely(behaviour: MailboxBehaviour, hosts: Sequence[MailHost]) -> bool:
+    return bool(hosts) and reply_styles()[_answering(hosts).style].is_bare(behaviour)
+
+
+def _answering(hosts: Sequence[MailHost]) -> MailHost:
+    return next((host for host in hosts if host.does.listens), hosts[0])

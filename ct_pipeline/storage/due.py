@@ -3,7 +3,7 @@
 A site that turned us away is left alone until its breaker's time is up: its addresses are due then, not before.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import LiteralString, NamedTuple
 
@@ -190,6 +190,20 @@ def next_due_at(conn: psycopg.Connection, pull_id: int | None = None) -> datetim
             """,  # noqa: S608 - likewise
             (pull_id,),
         ).fetchone()
+    return row[0] if row else None
+
+
+def next_due_among(conn: psycopg.Connection, addresses: Sequence[str]) -> datetime | None:
+    """When the first of ``addresses`` (normalized) is due again; None when none of them is to be asked any more."""
+    row = conn.execute(
+        f"""
+        {_HELD}
+        select min(greatest(next_attempt_at, until_at)) from ledger.due left join held using (domain_id)
+        where address_id in (select address_id from ledger.addresses where address = any(%s))
+              and next_attempt_at is not null
+        """,  # noqa: S608 - the words above
+        (list(addresses),),
+    ).fetchone()
     return row[0] if row else None
 
 

@@ -1,9 +1,10 @@
 """What the answers about one domain say of it: is it a catch-all, does it tell names apart, is asking on worth it.
 
-A catch-all takes evidence on both sides: a made-up name that is accepted, and none that is refused. Where the host has
-refused a name before, on this visit or an earlier one, an accepted made-up name may as well mean that it distrusts us
-and now accepts everything: the domain is *in doubt*, and nothing that it accepts is proof, until a later visit finds
-the same.
+A catch-all takes evidence on both sides: a made-up name that is accepted, and none that is refused. That a real name is
+refused shows little, since catch-alls have single names closed; it counts only where no made-up one may be asked. But
+where the host has refused any name before, on this visit or an earlier one, an accepted made-up name may as well mean
+that it distrusts us and now accepts everything: the domain is *in doubt*, and nothing that it accepts is proof, until a
+later visit finds the same.
 
 Counts, not a history, so that an answer which turns out worthless can be taken out again. Pure.
 """
@@ -39,6 +40,7 @@ class DomainKnowledge:
     may_confirm: bool = False
     names_needed: int = 1
     is_told_apart_elsewhere: bool = False  # a more preferred host has refused names
+    may_ask_made_up: bool = True  # False at providers that punish made-up names
     answer_count: int = 0
     made_up: list[Reading] = field(default_factory=list)  # the answers to names that cannot exist, in their order
     control: Reading | None = None  # the answer to postmaster
@@ -84,7 +86,7 @@ class DomainKnowledge:
                 return True if accepted >= self.names_needed else None
         if self.known_catch_all is not None:
             return self.known_catch_all
-        return False if self.unknown_count else None
+        return False if self.unknown_count and not self.may_ask_made_up else None
 
     @property
     def is_in_doubt(self) -> bool:

@@ -1,8 +1,8 @@
 """In which order one domain is asked. Pure.
 
-A real address comes first: some hosts punish an early unknown name. If it is refused as unknown, the domain is no
-catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing or
-in doubt, a name that cannot exist follows; so it does when a name is accepted that was refused on an earlier visit. A
+A real address comes first: some hosts punish an early unknown name. Once one is accepted (or greylisted, so that both
+waits run side by side) while the catch-all fact is missing or in doubt, a name that cannot exist follows, also where
+others were refused before it; so it does when a name is accepted that was refused on an earlier visit. A
 large domain must accept two of them to be a catch-all. Where many names were accepted since the last clear refusal, a
 made-up one is asked at the end too: a host may have begun to accept everything meanwhile. Where names were refused in
 vague words since the last acceptance, an accepted one is asked again at the end, as a *witness*: a host that has come
@@ -100,7 +100,9 @@ class DomainQuestions:
         is_large = len(self._waiting) + len(self.accepted_before) >= LARGE_DOMAIN
         self._names_needed = 2 if is_large and has_time else 1
         known = is_catch_all, tells_apart, doubted_at is not None, may_confirm_doubt, self._names_needed
-        self.heard, self.proven = DomainKnowledge(*known), DomainKnowledge(*known)
+        may_ask = random_probe is not RandomProbe.NEVER
+        self.heard = DomainKnowledge(*known, may_ask_made_up=may_ask)
+        self.proven = DomainKnowledge(*known, may_ask_made_up=may_ask)
         if self.accepted_before:
             self._go_on_from_acceptance()
 
@@ -129,10 +131,11 @@ class DomainQuestions:
         Nothing follows postmaster, or the last made-up name, where no address of the list waits.
         """
         may_ask = bool(self._waiting) or bool(self._wants) or self._may_answer_bring_more or self._is_late_name_due
+        may_want_made_up = self._out_count > 0 and not self._made_up_count and self._may_acceptance_bring_made_up
         may_need_witness = self._is_witness_due or (
             self._is_vague and self._witness is not None and self._out_count > 0
         )
-        return (may_ask or may_need_witness) and not self.is_over
+        return (may_ask or may_want_made_up or may_need_witness) and not self.is_over
 
     @property
     def waiting_count(self) -> int:
@@ -218,7 +221,8 @@ class DomainQuestions:
             "is_doubted": known.is_doubted,
             "may_confirm": known.may_confirm,
             "names_needed": known.names_needed,
-            "is_told_apart_elsewhere": known.is_catch_all is False,
+            "is_told_apart_elsewhere": known.is_catch_all is False or known.unknown_count > 0,
+            "may_ask_made_up": known.may_ask_made_up,
         }
         self.heard, self.proven = DomainKnowledge(**fresh), DomainKnowledge(**fresh)
         self._unconfirmed_count = 0
@@ -246,6 +250,10 @@ class DomainQuestions:
             return False
         is_of_two = self._names_needed > 1 and self._made_up_count < MADE_UP_NAMES
         return self._alone.kind is ProbeKind.MAILBOX or is_of_two
+
+    @property
+    def _may_acceptance_bring_made_up(self) -> bool:
+        return self.heard.wants_made_up_name and self._random_probe is not RandomProbe.NEVER
 
     @property
     def _is_late_name_due(self) -> bool:

@@ -108,6 +108,15 @@ def test_the_ledger_knows_records_and_no_behaviour_of_other_parts() -> None:
         assert foreign <= RECORD_MODULES, module
 
 
+def test_the_simulated_account_knows_nothing_of_mail_hosts_and_their_people() -> None:
+    account = "ct_pipeline.sandbox.clevertap."
+    modules = [module for module in MODULES if module.startswith("sandbox/clevertap/")]
+    assert len(modules) > 10
+    for module in modules:
+        sandbox = {name for name in ct_pipeline_modules(module) if part_of_name(name) == "sandbox"}
+        assert {name for name in sandbox if not name.startswith(account)} <= {"ct_pipeline.sandbox.in_thread"}, module
+
+
 def test_only_orchestration_imports_dagster() -> None:
     importing = {module for module in MODULES if any(top(name).startswith("dagster") for name in imports(module))}
     assert importing, "the rule looks at nothing"

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from ct_pipeline.clevertap.client import CleverTap
 from ct_pipeline.clevertap.connection import Connection
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 
 PEOPLE = 300
 

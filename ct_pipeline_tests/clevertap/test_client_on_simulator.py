@@ -17,8 +17,8 @@ from ct_pipeline.errors import (
     CursorExpiredError,
     NotAllowedError,
 )
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.vocabulary import IdentifierKind
 from ct_pipeline_tests.clevertap.on_simulator import PEOPLE, client_of, people
 

@@ -13,8 +13,8 @@ from ct_pipeline.clevertap.client import CleverTap, PropertyRecord, Subscription
 from ct_pipeline.clevertap.query import day_query, everyone_query
 from ct_pipeline.clevertap.records import Identifier, Profile
 from ct_pipeline.errors import CursorExpiredError
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches, fault_profile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches, fault_profile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline_tests.clevertap.on_simulator import PEOPLE, client_of, people
 
 

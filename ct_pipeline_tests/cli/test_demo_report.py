@@ -6,14 +6,16 @@ import pytest
 from rich.console import Console
 
 from ct_pipeline.cli.demo_report import Graded, Traffic, grade_verdicts, print_report
-from ct_pipeline.sandbox.behaviours import MailboxBehaviour
+from ct_pipeline.sandbox.behaviours import Decidable, MailboxBehaviour
 from ct_pipeline.sandbox.grading import Grade
 from ct_pipeline.sandbox.population import Mailbox
 from ct_pipeline.vocabulary import Reason, Status
 
 ANNA = Mailbox("anna@acme.test")
 BERT = Mailbox("bert@acme.test", MailboxBehaviour.MISSING, Status.INVALID, Reason.MAILBOX_NOT_FOUND)
-CARLA = Mailbox("carla@blocks.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=False)
+CARLA = Mailbox(
+    "carla@blocks.test", truth_status=Status.UNKNOWN, truth_reason=Reason.PROBER_BLOCKED, decidable=Decidable.NO
+)
 EVERYONE = [ANNA, BERT, CARLA]
 
 

@@ -10,7 +10,7 @@ from typer.testing import Result
 
 from ct_pipeline.domains import resolver
 from ct_pipeline.sandbox.behaviours import DomainDns
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.sandbox.internet import Sandbox
 from ct_pipeline.sandbox.population import MailDomain, MailHost
 from ct_pipeline.stages import doctor

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline_tests.cli.conftest import CommandLine
 
 PEOPLE = [

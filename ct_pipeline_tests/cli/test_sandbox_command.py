@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
+from ct_pipeline.sandbox.clevertap.remote import RemoteClevertap
 from ct_pipeline_tests.cli.conftest import CommandLine
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import psycopg
 
+from ct_pipeline.sandbox.clevertap.remote import RemoteClevertap
 from ct_pipeline.sandbox.population import Inhabitants, Mailbox, MailDomain, write_inhabitants
 from ct_pipeline.sandbox.process import SandboxProcess
-from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
 from ct_pipeline.settings import Settings
 from ct_pipeline.storage.database import connect
 from ct_pipeline.vocabulary import Subscription, SubscriptionSource

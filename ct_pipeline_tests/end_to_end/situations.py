@@ -147,6 +147,13 @@ SITUATIONS = [
     Situation("smtputf8 local part", {"livé": VALID, "tøt": NOT_FOUND}, (says(OK, "liv", extensions=("SMTPUTF8",)),)),
     Situation("role address refused", {"info": NOT_FOUND, "live": VALID}, (plain,)),
     # those that break other things
+    Situation(
+        "closed name at a catch-all",
+        {"closed": NOT_FOUND, "one": CATCH_ALL, "two": CATCH_ALL},
+        (polite(lambda address: b"550 5.1.1 User unknown\r\n" if address.startswith("closed") else OK),),
+        # the mixed order asks the closed one first; after it the host might as well have begun to accept everything
+        at_first=dict.fromkeys(["one", "two"], unknown(Reason.CANNOT_VERIFY)),
+    ),
     Situation("nxdomain", {"live": invalid(Reason.DOMAIN_NOT_FOUND)}, dns=()),
     Situation("no mail service", {"live": invalid(Reason.NO_MAIL_SERVICE)}, dns=('TXT "nothing here"',)),
     Situation("dns never answers", {"live": unknown(Reason.DNS_TIMEOUT)}, dns=(SILENT,)),

@@ -22,6 +22,7 @@ def test_the_round_trip_on_the_sandbox_is_right_and_can_be_taken_back(state_fold
         for number, words in re.findall(r"^ *([\d,]+)  (\S.*\S) *$", done.stdout, re.M)
     }
     assert said["judged wrong"] == 0
+    assert re.findall(r"([\d,]+) to be asked again", done.stdout)[-1] == "0", "nobody is waited for in vain"
     assert said["judged right"] > 2000
     assert said["addresses unsubscribed"] > 100
     assert said["of them that should not have been"] == 0

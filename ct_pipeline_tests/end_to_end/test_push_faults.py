@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ct_pipeline.sandbox.clevertap_faults import Switches, fault_profile
+from ct_pipeline.sandbox.clevertap.faults import Switches, fault_profile
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages import push_run
 from ct_pipeline.stages.push import push

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from ct_pipeline.sandbox.behaviours import MailboxBehaviour
-from ct_pipeline.sandbox.clevertap_profiles import APP_LAUNCHED, CHANNEL_UNSUBSCRIBED, AccountProfile, Raised
+from ct_pipeline.sandbox.clevertap.profiles import APP_LAUNCHED, CHANNEL_UNSUBSCRIBED, AccountProfile, Raised
 from ct_pipeline.sandbox.internet import Sandbox
 from ct_pipeline.sandbox.population import Mailbox
 

@@ -12,8 +12,8 @@ import dns.query
 import httpx
 import pytest
 
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.sandbox.internet import Sandbox
 
 EVERYONE = {

@@ -150,6 +150,14 @@ def test_hosts_that_refuse_every_recipient_refuse_postmaster_too(session, behavi
         assert client.rcpt("postmaster@acme.test")[0] == code
 
 
+def test_who_refuses_everyone_says_no_more_than_a_terse_host_of_a_dead_name(session):
+    replies = set()
+    for behaviour, style in (("refuses_everyone", "postfix"), ("refuses_everyone", "exim"), ("normal", "terse")):
+        with acme(behaviour, style).run_in_thread() as sandbox, session(sandbox, HOST) as client:
+            replies.add(client.rcpt("gone@acme.test"))
+    assert replies == {(550, b"Rejected")}
+
+
 def test_terse_host_refuses_names_without_a_word_but_knows_postmaster(session):
     with acme(style="terse").run_in_thread() as sandbox, session(sandbox, HOST) as client:
         assert client.rcpt("gone@acme.test") == (550, b"Rejected")

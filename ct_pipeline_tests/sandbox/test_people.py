@@ -6,7 +6,8 @@ import pytest
 
 from ct_pipeline.domains.disposable import is_disposable
 from ct_pipeline.domains.providers import load_providers
-from ct_pipeline.sandbox.clevertap_profiles import CHANNEL_UNSUBSCRIBED, DAY_SECONDS
+from ct_pipeline.sandbox.behaviours import Decidable
+from ct_pipeline.sandbox.clevertap.profiles import CHANNEL_UNSUBSCRIBED, DAY_SECONDS
 from ct_pipeline.sandbox.contact_file import SYNTAX_FAULTS
 from ct_pipeline.sandbox.crowd import with_crowd
 from ct_pipeline.sandbox.internet import Sandbox, sandbox_mailboxes
@@ -51,7 +52,7 @@ def test_the_crowd_has_addresses_of_nobody_and_a_truth_that_fits(mailboxes):
     for mailbox in mailboxes[len(population()) :]:
         local_part, _, domain = mailbox.address.partition("@")
         assert domain.endswith(".test") or local_part.startswith("ct-sandbox-"), mailbox
-        assert mailbox.decidable == (mailbox.truth_status is not Status.UNKNOWN)
+        assert (mailbox.decidable is Decidable.NO) == (mailbox.truth_status is Status.UNKNOWN)
         assert ("disposable" in mailbox.truth_flags) == is_disposable(domain), mailbox
         assert ("free" in mailbox.truth_flags) == providers.is_free(domain), mailbox
 

@@ -9,11 +9,13 @@ import pytest
 from ct_pipeline.domains.disposable import is_disposable
 from ct_pipeline.domains.providers import load_providers
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.behaviours import HOST_BEHAVIOURS, DomainDns
+from ct_pipeline.sandbox.behaviours import HOST_BEHAVIOURS, Decidable, DomainDns
 from ct_pipeline.sandbox.generate import generate
 from ct_pipeline.sandbox.internet import Sandbox
 from ct_pipeline.sandbox.population import population, read_inhabitants, serving_hosts, write_inhabitants
 from ct_pipeline.vocabulary import Reason, Status
+
+REFUSED_LIKE_EVERYBODY = (550, b"Rejected")  # what hosts say that refuse every name: test_mail_hosts.py asks one
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_the_truth_agrees_with_what_is_known_of_providers_and_disposable_domains
 
 def test_unknown_is_the_only_undecidable_truth(inhabitants):
     for mailbox in inhabitants.mailboxes:
-        assert mailbox.decidable == (mailbox.truth_status is not Status.UNKNOWN), mailbox
+        assert (mailbox.decidable is Decidable.NO) == (mailbox.truth_status is Status.UNKNOWN), mailbox
 
 
 def test_hosts_answer_for_their_mailboxes_as_the_truth_says(inhabitants, session):
@@ -112,6 +114,8 @@ def test_hosts_answer_for_their_mailboxes_as_the_truth_says(inhabitants, session
                             continue
                         assert (code == 250) == (mailbox.truth_status in accepted), (mailbox, code, text)
                         assert (400 <= code < 500) == (mailbox.truth_status is Status.UNKNOWN), (mailbox, code, text)
+                        is_bare = (code, text) == REFUSED_LIKE_EVERYBODY
+                        assert is_bare == (mailbox.decidable is Decidable.BESIDE_NEIGHBOUR), (mailbox, code, text)
     assert asked[Status.VALID] > 2000
     assert asked[Status.CATCH_ALL] > 100
     assert asked[Status.INVALID] > 200

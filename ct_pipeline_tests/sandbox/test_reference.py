@@ -12,10 +12,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ct_pipeline.sandbox.clevertap_api import ClevertapApi
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
-from ct_pipeline.sandbox.clevertap_server import application
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.api import ClevertapApi
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap.server import application
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md"
 TABLES: dict[str, type[BaseModel]] = {"faults": Faults, "switches": Switches}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from ct_pipeline.clevertap.records import PropertyValue
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.storage.database import connect
 from ct_pipeline.vocabulary import ChangeKind, ExportMode, Subscription, SubscriptionSource

@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 import pytest
 
-from ct_pipeline.storage.due import DueAgain, due_again, lanes_due, next_due_at
+from ct_pipeline.storage.due import DueAgain, due_again, lanes_due, next_due_among, next_due_at
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter
 from ct_pipeline.storage.site_memory import keep_site_memories, open_breakers, site_memories
@@ -82,6 +82,17 @@ def test_the_next_address_is_due_when_the_breaker_may_be_tried(conn: psycopg.Con
         assert next_due_at(conn, asked) == BREAKER.until_at
         assert due_again(conn, asked, NOON) == DueAgain(1, 0, BREAKER.until_at, BREAKER.until_at)
         assert due_again(conn, asked, NOON + HOUR) == DueAgain(1, 1, BREAKER.until_at, BREAKER.until_at)
+
+
+def test_the_next_of_some_addresses_is_due_when_they_are_and_not_when_others_are(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@y.test")
+    look_up(conn, "x.test", "y.test")
+    keep_site_memories(conn, [memory()])
+    assert next_due_among(conn, ["ann@x.test"]) == BREAKER.until_at
+    assert next_due_among(conn, ["ann@x.test", "bob@y.test"]) == NOON == next_due_at(conn)
+    assert next_due_among(conn, ["eve@y.test"]) is None
+    conn.execute("update ledger.due set next_attempt_at = null")
+    assert next_due_among(conn, ["ann@x.test", "bob@y.test"]) is None
 
 
 def test_a_breaker_of_another_lane_holds_nobody(conn: psycopg.Connection) -> None:

@@ -37,7 +37,9 @@ def after(*answers: tuple[ProbeKind, Reading], **known: Any) -> DomainKnowledge:
     ("answers", "is_catch_all"),
     [
         ([(MAILBOX, ACCEPTED)], None),
-        ([(MAILBOX, UNKNOWN)], False),
+        ([(MAILBOX, UNKNOWN)], None),  # catch-alls have single names closed
+        ([(MAILBOX, UNKNOWN), (MAILBOX, ACCEPTED)], None),
+        ([(MAILBOX, UNKNOWN), (MAILBOX, ACCEPTED), (RANDOM, UNKNOWN)], False),
         ([(MAILBOX, FULL)], None),
         ([(MAILBOX, DISABLED)], None),
         ([(MAILBOX, ACCEPTED), (RANDOM, ACCEPTED)], True),
@@ -57,6 +59,12 @@ def after(*answers: tuple[ProbeKind, Reading], **known: Any) -> DomainKnowledge:
 )
 def test_whether_a_domain_accepts_every_name(answers, is_catch_all):
     assert after(*answers).is_catch_all is is_catch_all
+
+
+def test_a_refused_mailbox_must_do_where_no_made_up_name_may_be_asked():
+    refused = after((MAILBOX, UNKNOWN), may_ask_made_up=False)
+    assert refused.is_catch_all is False
+    assert not refused.wants_made_up_name
 
 
 @pytest.mark.parametrize(

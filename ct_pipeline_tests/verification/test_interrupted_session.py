@@ -26,7 +26,7 @@ def interrupted(script: Script, at: str = LAST_QUESTION) -> tuple[ScriptedHost, 
             return script(command)
 
         async with listening(answer) as host:
-            run = site_run(host.port, domain("a.test", NAMES))
+            run = site_run(host.port, domain("a.test", NAMES, is_catch_all=False))
             running = asyncio.create_task(run.run())
             with pytest.raises(asyncio.CancelledError):
                 await running

@@ -55,8 +55,18 @@ def test_after_an_accepted_made_up_name_nothing_is_asked():
     assert [due.address for due in questions.take_waiting()] == ["bob@a.test", "cid@a.test", "dan@a.test"]
 
 
-def test_a_refused_first_name_makes_the_made_up_one_needless():
-    assert asked(domain("a.test", NAMES), UNKNOWN, ACCEPTED) == ["ann", "bob", "cid", "dan"]
+def test_a_refused_first_name_puts_the_made_up_one_off_until_one_is_accepted():
+    assert asked(domain("a.test", NAMES), UNKNOWN) == ["ann", "bob", "cid", "dan"]
+    assert asked(domain("a.test", NAMES), UNKNOWN, ACCEPTED) == ["ann", "bob", "random"]
+    assert asked(domain("a.test", NAMES), UNKNOWN, ACCEPTED, UNKNOWN) == ["ann", "bob", "random", "cid", "dan"]
+    never = domain("a.test", NAMES, random_probe=RandomProbe.NEVER)
+    assert asked(never, UNKNOWN, ACCEPTED) == ["ann", "bob", "cid", "dan"]
+
+
+def test_a_session_does_not_end_while_an_answer_may_bring_the_made_up_name():
+    questions = domain("a.test", NAMES[:2])
+    assert asked(questions, UNKNOWN) == ["ann", "bob"]
+    assert questions.may_go_on
 
 
 def test_a_greylisted_first_name_brings_the_made_up_one_so_that_both_wait_together():

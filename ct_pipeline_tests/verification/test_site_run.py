@@ -4,6 +4,7 @@ import asyncio
 
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.probe import ProbeKind
+from ct_pipeline.verification.questions import random_name
 from ct_pipeline_tests.verification.asking import ask, domain, finished, reasons
 from ct_pipeline_tests.verification.scripted_host import HANG_UP, listening, polite
 
@@ -53,13 +54,16 @@ def test_every_address_gets_its_own_answer():
     assert finished(page) == {1, 2, 3, 4, 5}
 
 
-def test_a_refused_first_address_makes_the_random_name_needless():
-    async def main():
+def test_after_a_refused_first_address_the_random_name_waits_for_an_accepted_one():
+    async def main(names: list[str]):
         async with listening(polite(mailboxes)) as host:
-            await ask(host.port, domain("a.test", ["dead", "ann"]))
+            await ask(host.port, domain("a.test", names))
             return host
 
-    assert asyncio.run(main()).asked() == ["dead@a.test", "ann@a.test"]
+    assert asyncio.run(main(["dead", "gone"])).asked() == ["dead@a.test", "gone@a.test"]
+    host = asyncio.run(main(["dead", "ann"]))
+    assert host.asked() == ["dead@a.test", "ann@a.test", f"{random_name('a.test')}@a.test"]
+    assert host.session_count == 1
 
 
 def test_a_catch_all_ends_the_domain():

@@ -8,7 +8,7 @@ import pytest
 
 from ct_pipeline.clevertap.client import client_of
 from ct_pipeline.clevertap.retry import Backoff, Patience
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages import pull as pull_stage
 from ct_pipeline.storage.database import connect

@@ -9,8 +9,8 @@ import polars as pl
 import psycopg
 import pytest
 
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages.pull import pull_audience
 from ct_pipeline.stages.pull_reading import PullProgress

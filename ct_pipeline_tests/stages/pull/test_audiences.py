@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ct_pipeline.errors import AudienceError
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.pull import audience_names, pull_audience
 from ct_pipeline_tests.stages.pull.connected import GOLD, connected, people, write_query

@@ -4,8 +4,8 @@ import pytest
 
 from ct_pipeline.clevertap.client import CleverTap
 from ct_pipeline.errors import AudienceError, CleverTapRefusedError, CredentialsError, SettingsError
-from ct_pipeline.sandbox.clevertap_faults import fault_profile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.faults import fault_profile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.pull import pull_audience, pull_day
 from ct_pipeline.storage.database import connect

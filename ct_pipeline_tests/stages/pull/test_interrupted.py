@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from ct_pipeline.errors import CursorExpiredError, PullHeldError
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages import pull as pull_stage
 from ct_pipeline.stages.pull import pull_audience, pull_day

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from ct_pipeline.errors import AudienceError
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.pull import pull_audience, pull_day
 from ct_pipeline.stages.pull_reading import PullProgress

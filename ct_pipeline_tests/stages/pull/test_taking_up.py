@@ -2,8 +2,8 @@
 
 import psycopg
 
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_simulator import CleverTapSimulator
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.simulator import CleverTapSimulator
 from ct_pipeline.settings import Settings
 from ct_pipeline.stages.intake import NormalizeSummary, normalize_new_pulls
 from ct_pipeline.stages.pull import pull_audience, pull_day

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised, Shown, device_of
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile, Raised, Shown, device_of
 
 Record = dict[str, Any]
 

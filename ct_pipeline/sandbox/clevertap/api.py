@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
-from ct_pipeline.sandbox import clevertap_answers as answers
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_answers import Answer, RefusedError
-from ct_pipeline.sandbox.clevertap_faults import Dice, Faults
-from ct_pipeline.sandbox.clevertap_limits import InFlight
-from ct_pipeline.sandbox.clevertap_log import LoggedRequest, RequestLog
-from ct_pipeline.sandbox.clevertap_reads import Reads
-from ct_pipeline.sandbox.clevertap_request import Request
-from ct_pipeline.sandbox.clevertap_uploads import Uploads
+from ct_pipeline.sandbox.clevertap import answers
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.answers import Answer, RefusedError
+from ct_pipeline.sandbox.clevertap.faults import Dice, Faults
+from ct_pipeline.sandbox.clevertap.limits import InFlight
+from ct_pipeline.sandbox.clevertap.log import LoggedRequest, RequestLog
+from ct_pipeline.sandbox.clevertap.reads import Reads
+from ct_pipeline.sandbox.clevertap.request import Request
+from ct_pipeline.sandbox.clevertap.uploads import Uploads
 
 Handler = Callable[[Request], Answer]
 MOST_DELETED = 100

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.account_file import read_account_file
-from ct_pipeline.sandbox.clevertap_profiles import Raised
+from ct_pipeline.sandbox.clevertap.account_file import read_account_file
+from ct_pipeline.sandbox.clevertap.profiles import Raised
 
 
 def test_json(tmp_path):

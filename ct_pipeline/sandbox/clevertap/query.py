@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ct_pipeline.sandbox.clevertap_faults import Switches
-from ct_pipeline.sandbox.clevertap_profiles import DAY_SECONDS, REACHABLE_BY, AccountProfile, Raised, Shown, device_of
+from ct_pipeline.sandbox.clevertap.faults import Switches
+from ct_pipeline.sandbox.clevertap.profiles import DAY_SECONDS, REACHABLE_BY, AccountProfile, Raised, Shown, device_of
 
 TEXT_OPERATORS = ("equals", "not_equals", "contains", "does_not_contain", "exists", "does_not_exist")
 NUMBER_OPERATORS = ("greater_than", "greater_than_equals", "less_than", "less_than_equals")

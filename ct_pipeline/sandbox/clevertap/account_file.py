@@ -9,8 +9,8 @@ from typing import Any
 
 from ct_pipeline.atomic_files import replacing
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile, Raised
 
 LIST_FIELDS = ("object_ids", "other_identities")
 FLAGS = ("msg_email", "is_dnd", "is_made_by_upload")

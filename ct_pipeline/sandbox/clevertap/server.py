@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_answers import Answer
-from ct_pipeline.sandbox.clevertap_api import ClevertapApi, Request
-from ct_pipeline.sandbox.clevertap_control import Control
+from ct_pipeline.sandbox.clevertap.answers import Answer
+from ct_pipeline.sandbox.clevertap.api import ClevertapApi, Request
+from ct_pipeline.sandbox.clevertap.control import Control
 
 ADDRESS = "127.77.0.2"
 ENDS_WITHIN_SECONDS = 1

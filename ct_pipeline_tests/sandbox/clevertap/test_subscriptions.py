@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.remote_clevertap import RemoteClevertap
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.remote import RemoteClevertap
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ct_pipeline.sandbox.clevertap_faults import Faults
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.faults import Faults
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
 
 
 def stored(client, identity="cust-1"):

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_faults import Faults
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
-from ct_pipeline.sandbox.clevertap_records import identifier_of
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.faults import Faults
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.records import identifier_of
 
 LONGEST_KEY_BYTES = 120
 LONGEST_VALUE_BYTES = 512

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
-from ct_pipeline.sandbox.clevertap_account import REGION, Access, Account
-from ct_pipeline.sandbox.clevertap_api import ClevertapApi
-from ct_pipeline.sandbox.clevertap_control import Control, Level
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches
-from ct_pipeline.sandbox.clevertap_log import LoggedRequest, RequestLog
-from ct_pipeline.sandbox.clevertap_profiles import NO_PROPERTIES, AccountProfile
-from ct_pipeline.sandbox.clevertap_server import ADDRESS, ClevertapServer
+from ct_pipeline.sandbox.clevertap.account import REGION, Access, Account
+from ct_pipeline.sandbox.clevertap.api import ClevertapApi
+from ct_pipeline.sandbox.clevertap.control import Control, Level
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches
+from ct_pipeline.sandbox.clevertap.log import LoggedRequest, RequestLog
+from ct_pipeline.sandbox.clevertap.profiles import NO_PROPERTIES, AccountProfile
+from ct_pipeline.sandbox.clevertap.server import ADDRESS, ClevertapServer
 from ct_pipeline.sandbox.in_thread import run_in_thread
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
 
 ANNA = AccountProfile("cust-1", "anna@acme.test")
 

@@ -9,11 +9,11 @@ import zlib
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_plus
 
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_faults import Dice, Faults
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
-from ct_pipeline.sandbox.clevertap_query import Query
-from ct_pipeline.sandbox.clevertap_views import Options, Record, View
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.faults import Dice, Faults
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile, Raised
+from ct_pipeline.sandbox.clevertap.query import Query
+from ct_pipeline.sandbox.clevertap.views import Options, Record, View
 
 BUCKET_COUNT = 23
 LARGEST_BATCH = 5000

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from ct_pipeline.sandbox import clevertap_answers as answers
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_answers import Answer
-from ct_pipeline.sandbox.clevertap_faults import Dice, Faults
-from ct_pipeline.sandbox.clevertap_records import EMAIL, SERVER_ERROR, RecordError, record_error, subscription_error
-from ct_pipeline.sandbox.clevertap_writes import apply_record, apply_subscription
+from ct_pipeline.sandbox.clevertap import answers
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.answers import Answer
+from ct_pipeline.sandbox.clevertap.faults import Dice, Faults
+from ct_pipeline.sandbox.clevertap.records import EMAIL, SERVER_ERROR, RecordError, record_error, subscription_error
+from ct_pipeline.sandbox.clevertap.writes import apply_record, apply_subscription
 
 MOST_RECORDS = 1000
 

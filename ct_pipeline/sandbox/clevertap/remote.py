@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_log import LoggedRequest
+from ct_pipeline.sandbox.clevertap.log import LoggedRequest
 
 TIMEOUT_SECONDS = 60
 
 
 class RemoteClevertap:
-    """The methods of :class:`~ct_pipeline.sandbox.clevertap_simulator.CleverTapSimulator`, over HTTP."""
+    """The methods of :class:`~ct_pipeline.sandbox.clevertap.simulator.CleverTapSimulator`, over HTTP."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_faults import Faults, Switches, change_settings, fault_profile
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile
+from ct_pipeline.sandbox.clevertap.faults import Faults, Switches, change_settings, fault_profile
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile
 
 CHANGE = {"d": [{"type": "email", "value": "anna@acme.test", "status": "Unsubscribe"}]}
 

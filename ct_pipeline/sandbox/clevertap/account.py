@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from ct_pipeline.sandbox.clevertap_faults import Switches
-from ct_pipeline.sandbox.clevertap_profiles import (
+from ct_pipeline.sandbox.clevertap.faults import Switches
+from ct_pipeline.sandbox.clevertap.profiles import (
     CHANNEL_UNSUBSCRIBED,
     NO_PROPERTIES,
     REACHABLE_BY,

@@ -5,8 +5,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from ct_pipeline.sandbox.clevertap_faults import Faults
-from ct_pipeline.sandbox.clevertap_profiles import AccountProfile, Raised
+from ct_pipeline.sandbox.clevertap.faults import Faults
+from ct_pipeline.sandbox.clevertap.profiles import AccountProfile, Raised
 from ct_pipeline_tests.sandbox.conftest import EVERYONE
 
 

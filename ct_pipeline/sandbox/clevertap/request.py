@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ct_pipeline.sandbox import clevertap_answers as answers
-from ct_pipeline.sandbox.clevertap_answers import RefusedError
+from ct_pipeline.sandbox.clevertap import answers
+from ct_pipeline.sandbox.clevertap.answers import RefusedError
 
 
 class Request:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ct_pipeline.sandbox.clevertap_faults import Faults
-from ct_pipeline.sandbox.clevertap_profiles import DAY_SECONDS, AccountProfile, Raised
+from ct_pipeline.sandbox.clevertap.faults import Faults
+from ct_pipeline.sandbox.clevertap.profiles import DAY_SECONDS, AccountProfile, Raised
 from ct_pipeline_tests.sandbox.conftest import EVERYONE
 
 NOW = 1_790_000_000.0  # 2026-09-21 in Kolkata

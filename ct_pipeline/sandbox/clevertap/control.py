@@ -9,10 +9,10 @@ from dataclasses import asdict
 from typing import Literal
 
 from ct_pipeline.errors import SettingsError
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_api import ClevertapApi
-from ct_pipeline.sandbox.clevertap_faults import change_settings
-from ct_pipeline.sandbox.clevertap_profiles import NO_PROPERTIES, AccountProfile
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.api import ClevertapApi
+from ct_pipeline.sandbox.clevertap.faults import change_settings
+from ct_pipeline.sandbox.clevertap.profiles import NO_PROPERTIES, AccountProfile
 
 Level = Literal["account", "profile"]
 

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 
-from ct_pipeline.sandbox import clevertap_answers as answers
-from ct_pipeline.sandbox.clevertap_account import Account
-from ct_pipeline.sandbox.clevertap_answers import Answer, RefusedError
-from ct_pipeline.sandbox.clevertap_exports import LARGEST_BATCH, Exports, NotReadyError, StaleCursorError
-from ct_pipeline.sandbox.clevertap_faults import Dice, Faults
-from ct_pipeline.sandbox.clevertap_query import Query, QueryError
-from ct_pipeline.sandbox.clevertap_request import Request
-from ct_pipeline.sandbox.clevertap_views import Options, View
+from ct_pipeline.sandbox.clevertap import answers
+from ct_pipeline.sandbox.clevertap.account import Account
+from ct_pipeline.sandbox.clevertap.answers import Answer, RefusedError
+from ct_pipeline.sandbox.clevertap.exports import LARGEST_BATCH, Exports, NotReadyError, StaleCursorError
+from ct_pipeline.sandbox.clevertap.faults import Dice, Faults
+from ct_pipeline.sandbox.clevertap.query import Query, QueryError
+from ct_pipeline.sandbox.clevertap.request import Request
+from ct_pipeline.sandbox.clevertap.views import Options, View
 
 DEFAULT_FLAGS = {"app": "false", "events": "true", "profile": "true"}
 EVERYTHING = Options(1, with_app=True, with_events=True, with_profile=True)
