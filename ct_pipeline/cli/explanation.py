@@ -30,6 +30,7 @@ TEXT_LENGTH = 300  # characters of a remote host's words; --json has them all
 # How the verifier records what no host has said.
 NOT_ASKED = "not asked:"
 IN_DOUBT = "in doubt:"
+NOT_BELIEVED = "not believed:"
 PROBE_LABELS = {
     "mailbox": "asked",
     "witness": "asked again",
@@ -247,6 +248,8 @@ def _reply(code: int, enhanced: str | None, text: str, where: str) -> Row:
         return "not asked", _folded(text.removeprefix(NOT_ASKED))
     if text.startswith(IN_DOUBT):
         return "in doubt", _folded(text.removeprefix(IN_DOUBT))
+    if text.startswith(NOT_BELIEVED):
+        return "not believed", _folded(text.removeprefix(NOT_BELIEVED))
     words = _folded(text)
     if not code:
         return "no reply", f"{words} (at {where})"

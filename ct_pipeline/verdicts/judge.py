@@ -22,7 +22,7 @@ from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verdicts.wording import explain
 from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
 
-JUDGE_VERSION = "4"  # part of the rules version: raise it whenever a verdict may come out differently
+JUDGE_VERSION = "5"  # part of the rules version: raise it whenever a verdict may come out differently
 
 # A refusal and a catch-all finding this close together come from one visit; otherwise the newer one counts.
 SAME_VISIT = timedelta(hours=1)

@@ -13,29 +13,30 @@ from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.acceptances import Acceptances, Held
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY, REFUSES_US, REFUSES_US_REPLY
 from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive, is_unclear_refusal
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
-from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Stage, Turn
+from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Reply, Turn
 from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
-from ct_pipeline.verification.recheck import next_attempt
-from ct_pipeline.verification.reply_parser import no_reply
+from ct_pipeline.verification.recheck import next_attempt, second_word_at
+from ct_pipeline.verification.refusal_streak import Refused, RefusalStreak
+from ct_pipeline.verification.witness_watch import is_refused_witness
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
 # A backup may accept any name where the first host does not; that one is seldom away for longer.
 BACKUP_FRESH_FOR = timedelta(days=1)
-
-# What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
-IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")
-IN_DOUBT = Reading(Reason.CANNOT_VERIFY, About.TEMPORARY, "accepts_what_it_refused")
+# Of a finding that is none: replies of a run that began up to a day before still count by what has expired.
+FORGOTTEN_SINCE = timedelta(days=2)
 
 
 class Bookkeeper:
     """Keeps the books of one site's run. ``now`` is passed in everywhere."""
 
-    def __init__(self, notebook: Notebook, *, asks_once: bool = False) -> None:
+    def __init__(self, notebook: Notebook, *, asks_once: bool = False, refuses_us: bool = False) -> None:
         self._notebook = notebook
+        self._streak = RefusalStreak(refuses_us=refuses_us)
         self._asks_once = asks_once
         self._acceptances = Acceptances()
         self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
@@ -46,8 +47,14 @@ class Bookkeeper:
         self._vague: dict[tuple[str, str], list[tuple[Answer, int]]] = {}
         self._host_of: dict[int, str] = {}  # session -> the address that it talks to
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
+        self._disbelief_probe: int | None = None  # the one that says why no refusal is believed
         self.turn_count = 0
         self.doubted_domains: set[str] = set()  # they accept what they have refused before
+
+    @property
+    def refuses_us(self) -> bool:
+        """Whether the site has come to refuse whom it accepted, so that its refusals say nothing."""
+        return self._streak.refuses_us
 
     def record(
         self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions], now: datetime
@@ -72,6 +79,7 @@ class Bookkeeper:
             if answer.question.due is not None:
                 is_confirmed = place < last_refusal.get(answer.question.domain, 0)
                 self._record_mailbox(touched[answer.question.domain], answer, probe_id, now, is_confirmed=is_confirmed)
+            self._weigh_refusals(session_id, answer, probe_id, domains, now)
         self._hear_out_vague(self._host_of.get(session_id, ""), noted, touched, now)
         for domain in touched.values():
             self.settle(domain, now)
@@ -161,9 +169,52 @@ class Bookkeeper:
         if is_accepted and (domain.is_unsettled or is_doubtful):
             self._acceptances.hold(Held(due, probe_id, is_suspect=domain.proven.is_catch_all is False))
             return
+        if answer.reading.about is About.DOMAIN and answer.reply.code >= 500:
+            self._await_second_word(due, answer.reading, probe_id, answer.asked_at, now)
+            return
         self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
         if is_accepted and not is_confirmed:
             self._acceptances.write_down(due)
+
+    def _weigh_refusals(
+        self, session_id: int, answer: Answer, probe_id: int, domains: dict[str, DomainQuestions], now: datetime
+    ) -> None:
+        """Clear refusals in a long row stand once somebody is accepted after them, and fall with a refused witness."""
+        question, reading = answer.question, answer.reading
+        if reading.reason is Reason.ACCEPTED:
+            if _is_of_a_mailbox(question) and domains[question.domain].proven.is_catch_all is not True:
+                for one in self._streak.confirm(answer.asked_at):
+                    self._write_turn(one.due, one.reading, one.probe_id, now, is_definitive=True)
+        elif question.kind is ProbeKind.WITNESS and is_refused_witness(reading) and self._streak.has_row:
+            self._disbelieve(session_id, self._streak.retract(), domains, now)
+        elif question.due is not None and is_clear_refusal(reading) and answer.reply.code >= 500:
+            doubtful = self._streak.add(Refused(question.due, reading, probe_id, answer.asked_at))
+            if self.refuses_us:
+                self._disbelieve(session_id, doubtful, domains, now)
+                return
+            for due, its_reading, its_probe_id, asked_at in doubtful:
+                self._await_second_word(due, its_reading, its_probe_id, asked_at, now)
+
+    def _disbelieve(
+        self, session_id: int, row: Iterable[Refused], domains: dict[str, DomainQuestions], now: datetime
+    ) -> None:
+        """The site refuses everybody: what it refused, and what that seemed to say of its domains, is forgotten."""
+        for due, reading, its_probe_id, _ in row:
+            if self._disbelief_probe is None:
+                self._disbelief_probe = self._note_own_words(session_id, due.domain, REFUSES_US_REPLY, REFUSES_US, now)
+            self._write_turn(due, REFUSES_US, self._disbelief_probe, now, retracted_probe_id=its_probe_id)
+            domain = domains[due.domain]
+            domain.disbelieve(reading)
+            if domain.proven.is_catch_all is None and self._noted_facts.pop(due.domain, None):
+                void = CatchAllFact(due.domain, False, None, self._disbelief_probe, now, now - FORGOTTEN_SINCE)
+                self._notebook.page.catch_all_facts.append(void)
+
+    def _await_second_word(
+        self, due: DueAddress, reading: Reading, probe_id: int | None, asked_at: datetime, now: datetime
+    ) -> None:
+        """The refusal stands, and is asked for once more, unless an earlier visit has heard it too."""
+        next_at = second_word_at(due.refused_at, asked_at, now, due.address_id)
+        self._add_turn(Turn(due.address_id, next_at, due.attempt_count + 1, probe_id, is_definitive=True))
 
     def _hear_out_vague(
         self,
@@ -203,9 +254,12 @@ class Bookkeeper:
     def _doubt(self, name: str, now: datetime) -> int:
         """The probe that stands in the place of acceptances which contradict what is known of the domain."""
         if name not in self._doubt_probes:
-            answer = Answer(Question(ProbeKind.SESSION, name, ""), IN_DOUBT_REPLY, IN_DOUBT, now, now)
-            self._doubt_probes[name] = self.note_probe(self._last_session.get(name, 0), answer)
+            session_id = self._last_session.get(name, 0)
+            self._doubt_probes[name] = self._note_own_words(session_id, name, IN_DOUBT_REPLY, IN_DOUBT, now)
         return self._doubt_probes[name]
+
+    def _note_own_words(self, session_id: int, name: str, reply: Reply, reading: Reading, now: datetime) -> int:
+        return self.note_probe(session_id, Answer(Question(ProbeKind.SESSION, name, ""), reply, reading, now, now))
 
     def _stop(self, domain: DomainQuestions, reading: Reading, now: datetime) -> None:
         """The domain's answers make further questions pointless: they settle it, or it is tried again another day.
@@ -215,9 +269,18 @@ class Bookkeeper:
         """
         waiting = domain.take_waiting()
         probe_id = self._note_about_all(domain.domain) if waiting and domain.domain in self._about_all else None
-        was_asked = reading.about is not About.DOMAIN
         for due in waiting:
-            self._write_turn(due, reading, probe_id, now, was_asked=was_asked)
+            if reading.about is About.DOMAIN:
+                self._add_turn(
+                    Turn(
+                        due.address_id,
+                        second_word_at(due.refused_at, now, now, due.address_id),
+                        due.attempt_count + 1,
+                        probe_id,
+                    )
+                )
+            else:
+                self._write_turn(due, reading, probe_id, now)
 
     def _note_about_all(self, name: str) -> int:
         session_id, answer = self._about_all[name]
@@ -266,10 +329,12 @@ class Bookkeeper:
         was_asked: bool = True,
         is_definitive: bool = False,
         is_retracted: bool = False,
+        retracted_probe_id: int | None = None,
     ) -> None:
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id, asks_once=self._asks_once)
-        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, is_retracted))
+        voids = is_retracted, retracted_probe_id
+        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, *voids))
 
     def _add_turn(self, turn: Turn) -> None:
         self.turn_count += 1

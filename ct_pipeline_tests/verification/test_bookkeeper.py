@@ -6,7 +6,8 @@ import pytest
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper
+from ct_pipeline.verification.bookkeeper import Bookkeeper
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
@@ -134,10 +135,11 @@ def test_a_fact_that_the_ledger_holds_already_is_not_written():
     assert kept.page.catch_all_facts == []
 
 
-def test_a_domain_that_two_names_show_as_not_hosted_is_settled_by_a_probe_about_the_domain():
+def test_a_domain_that_two_names_show_as_not_hosted_is_asked_once_more_and_shown_by_a_probe_about_it():
     kept = books()
     kept.prove(NOT_HOSTED, NOT_HOSTED)
-    assert kept.finished() == {1, 2, 3, 4, 5}
+    assert kept.finished() == set()
+    assert all(turn.next_attempt_at >= NOW + timedelta(days=1) for turn in kept.turns().values())
     probes = {probe.probe_id: probe for probe in kept.page.probes}
     evidence = {number: probes[turn.probe_id or 0].kind for number, turn in kept.turns().items()}
     session = ProbeKind.SESSION
