@@ -12,8 +12,7 @@ from psycopg.rows import class_row
 
 from ct_pipeline.storage.addresses import TAKES_MAIL
 from ct_pipeline.verification.probe import DueAddress
-from ct_pipeline.verification.recheck import DOMAIN_IS_REFUSED
-from ct_pipeline.vocabulary import Reason
+from ct_pipeline.vocabulary import DOMAIN_IS_REFUSED, Reason
 
 
 class DueAgain(NamedTuple):
@@ -113,7 +112,7 @@ def due_addresses(
                 "fresh_for": ACCEPTANCE_FRESH_FOR,
                 "refused": Reason.MAILBOX_NOT_FOUND,
                 "remembered_for": REFUSAL_REMEMBERED_FOR,
-                "not_hosted": [str(reason) for reason in DOMAIN_IS_REFUSED],
+                "not_hosted": list(map(str, DOMAIN_IS_REFUSED)),
                 "after_site": after_site,
                 "only_site": only_site,
                 "skipped_sites": list(skipped_sites),

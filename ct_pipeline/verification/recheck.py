@@ -52,7 +52,6 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
 
 # What has to be said twice is asked again after this long: blocks and registrars' slips seldom last a day.
 SECOND_WORD_AFTER = timedelta(days=1)
-DOMAIN_IS_REFUSED = (Reason.NULL_MX, Reason.DOMAIN_NOT_HOSTED)  # as a host says it of all names at once
 
 # Nobody is given up for a fault of ours: the last delay is used again and again.
 _NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})

@@ -116,7 +116,7 @@ class SiteState:
             self._distrust(group, dialogue.voided, session_id, now)
             trouble = self._about_host(group, _OUT_OF_STEP, now)
         if refusal is not None and dialogue.may_change_sender and refusal.reading.reason is Reason.SENDER_REFUSED:
-            self.books.note_probe(session_id, self._as_word_of_host(group, refusal, now))
+            self.books.writer.probe(session_id, self._as_word_of_host(group, refusal, now))
             group.change_sender()
             return False
         if dialogue.is_fruitful:
@@ -237,7 +237,7 @@ class SiteState:
             by_domain.setdefault(answer.question.domain, []).append(answer)
         for name, answers in by_domain.items():
             verdict = self._about_host(group, _OUT_OF_STEP, now, name)
-            probe_id = self.books.note_probe(session_id, verdict)
+            probe_id = self.books.writer.probe(session_id, verdict)
             self.books.distrust(mailbox_addresses(answers), verdict.reading, probe_id, now)
 
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
@@ -254,7 +254,7 @@ class SiteState:
         elif group.closing is not None:
             return
         verdict = self._as_word_of_host(group, refusal, now)
-        closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict), until_at)
+        closing = Closing(verdict.reading, self.books.writer.probe(session_id, verdict), until_at)
         for closed in self.plan.groups if is_unwelcome or is_cut_off else (group,):
             if closed.closing is None:
                 closed.closing = closing

@@ -245,14 +245,14 @@ SITUATIONS = [
     ),
     Situation(
         "refuses everybody in clear words for a day",
-        dict.fromkeys(TWENTY, VALID) | {"dead": NOT_FOUND},
+        {**dict.fromkeys(TWENTY, VALID), "dead": NOT_FOUND},
         (for_a_day,),
         at_first=dict.fromkeys(TWENTY, unknown(Reason.PROBER_BLOCKED))
         | dict.fromkeys(("live1", "live2", "live12", "live15"), VALID),
     ),
     Situation(
         "refuses everybody in clear words from the first name for a day",
-        dict.fromkeys(TWENTY, VALID) | {"dead": NOT_FOUND},
+        {**dict.fromkeys(TWENTY, VALID), "dead": NOT_FOUND},
         (for_a_day_from_the_first,),
         at_first=dict.fromkeys(TWENTY, NOT_FOUND),
     ),
