@@ -80,7 +80,9 @@ def _why_then(state: DueState, at: datetime, reading: Reading | None, facts: Dom
         return "it was put off before it was asked"
     if reading.reason is Reason.ACCEPTED:
         return "it is accepted; the made-up name of its domain is asked again, still without an answer"
-    if reading.about in (About.ADDRESS, About.DOMAIN) and delay_after(reading, 1) is None:
+    if reading.about is About.DOMAIN:
+        return "its host refused the whole domain: that counts once it is repeated"
+    if reading.about is About.ADDRESS and delay_after(reading, 1) is None:
         return "it was refused, but nobody was accepted after so many refusals: that counts once it is repeated"
     limit = attempt_limit(reading)
     of_how_many = f"attempt {state.attempt_count} of {limit}" if limit else f"attempt {state.attempt_count}"

@@ -7,7 +7,7 @@ import pytest
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.bookkeeper import Bookkeeper
-from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY, REFUSES_US, REFUSES_US_REPLY
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
@@ -245,6 +245,7 @@ def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusa
     }
     assert kept.keeper.doubted_domains == {"a.test"}
     assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
+    assert READER.read(REFUSES_US_REPLY) == REFUSES_US
     last = kept.page.catch_all_facts[-1]
     assert (last.is_catch_all, last.doubted_at) == (False, NOW)
 

@@ -7,9 +7,12 @@ import pytest
 
 from ct_pipeline.verification.disbelief import REFUSES_US_REPLY
 from ct_pipeline.verification.notebook import Observations
+from ct_pipeline.verification.pace import TRIAL_ADDRESSES, SitePace
 from ct_pipeline.verification.probe import DueAddress, ProbeKind, Turn
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.refusal_streak import LONG_ROW
+from ct_pipeline.verification.site_memory import BreakerNote, SiteMemory
+from ct_pipeline.verification.site_plan import SiteLimits
 from ct_pipeline.vocabulary import Reason
 from ct_pipeline_tests.verification.asking import domain, reasons
 from ct_pipeline_tests.verification.scripted_host import Script, polite
@@ -188,3 +191,32 @@ def test_a_witness_that_gets_no_answer_is_not_asked_for_ever():
     turns = last_turns(page)
     assert turns[1].next_attempt_at is None
     assert all(turns[number].next_attempt_at is not None for number in range(2, 42)), "they are heard twice"
+
+
+def pace_after_the_block() -> SitePace:
+    """The site has refused a witness three hours ago; the time of its breaker is over."""
+    then = datetime.now(UTC) - timedelta(hours=3)
+    note = BreakerNote(BLOCKED, REFUSES_US_REPLY.text, then, then + timedelta(hours=2))
+    limits = SiteLimits(2, 50, 20, 6000, 10_000)
+    memory = SiteMemory("default", "host.test", "small-00", then, 1.0, breaker=note)
+    return SitePace("default", "host.test", "small-00", limits, then, memory)
+
+
+def test_a_block_that_goes_on_is_not_taken_for_a_welcome():
+    """Each of its refusals would be a clean answer in clear words."""
+    pace = pace_after_the_block()
+    host, page = visit(polite(lambda _: UNKNOWN), domain("a.test", [f"live{n}" for n in range(30)]), pace=pace)
+    assert len(host.asked()) == TRIAL_ADDRESSES
+    assert believed(page) == set()
+    assert pace.breaker is not None
+    assert pace.breaker.opened_count == 2
+    assert len(last_turns(page)) == 30
+
+
+def test_when_the_block_is_lifted_the_first_acceptance_ends_it():
+    pace = pace_after_the_block()
+    names = ["dead1", "dead2", "live3", *(f"live{number}" for number in range(4, 30)), "dead30"]
+    _, page = visit(tells_apart, domain("a.test", names), pace=pace)
+    assert pace.breaker is None
+    assert {turn.next_attempt_at for turn in last_turns(page).values()} == {None}
+    assert believed(page) == {1, 2, 30}
