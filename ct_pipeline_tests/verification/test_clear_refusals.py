@@ -14,8 +14,8 @@ from ct_pipeline.verification.refusal_streak import LONG_ROW
 from ct_pipeline.verification.site_memory import BreakerNote, SiteMemory
 from ct_pipeline.verification.site_plan import SiteLimits
 from ct_pipeline.vocabulary import Reason
-from ct_pipeline_tests.verification.asking import domain, reasons
-from ct_pipeline_tests.verification.scripted_host import Script, polite
+from ct_pipeline_tests.verification.asking import domain, group, reasons
+from ct_pipeline_tests.verification.scripted_host import PAUSE, Script, polite
 from ct_pipeline_tests.verification.test_made_up_names import visit
 
 OK = b"250 2.1.5 Ok\r\n"
@@ -76,6 +76,29 @@ def test_the_host_that_refuses_everybody_is_seen_over_domains_of_one_address():
     assert believed(page) == set()
     assert len(host.asked()) <= 20 + 2 * LONG_ROW
     assert {n for n, turn in last_turns(page).items() if turn.next_attempt_at is None} == set(range(1, 21))
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_it_is_seen_over_mail_hosts_of_which_each_has_one_address(connections: int):
+    """The witness is another host's than those that refused; no session is begun that has nothing to ask."""
+    sessions: list[int] = []
+    block = lets_in_for(20)
+
+    def script(command: str) -> list[bytes]:
+        if command == "connect":
+            sessions.append(0)
+        sessions[-1] += command.startswith("RCPT")
+        is_slow = command == "QUIT" and len(sessions) > 25  # others end before the witness's session has
+        return [*[PAUSE] * 4, *block(command)] if is_slow else block(command)
+
+    groups = [group(domain(f"d{number}.test", ["live"], number, is_catch_all=False)) for number in range(2, 60)]
+    first = domain("d1.test", ["live"], 1, is_catch_all=False)
+    host, page = visit(script, first, connections=connections, further_groups=tuple(groups))
+    assert believed(page) == set()
+    assert len(asked_again(page)) == 1
+    assert len(host.asked()) <= 20 + LONG_ROW + 1 + 2 * connections
+    assert sum(sessions) == len(host.asked())
+    assert host.session_count <= len(host.asked())
 
 
 def test_what_the_block_seemed_to_say_of_domains_is_forgotten():
