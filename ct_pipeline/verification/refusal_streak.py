@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import DueAddress
+from ct_pipeline.verification.recheck import SECOND_WORD_AFTER
 
 # A tenth of a list being dead, ten in a row are chance once in ten billion; six tenths, once in 165 rows, and the
 # witness costs a host at most one question more for ten. What the guard cannot see are nine people at most.
@@ -45,7 +46,9 @@ class RefusalStreak:
     def add(self, refused: Refused) -> list[Refused]:
         """One more; returns those that are not to be believed as they stand, each once."""
         self._row.append(refused)
-        if self.refuses_us:
+        before = refused.due.refused_at
+        waits_for_second_word = before is not None and refused.asked_at - before < SECOND_WORD_AFTER
+        if self.refuses_us or waits_for_second_word:
             return self._keep_open([refused])
         if len(self._row) < LONG_ROW:
             return []

@@ -171,6 +171,14 @@ def test_the_second_word_a_day_later_settles_them():
     assert None not in {turn.next_attempt_at for turn in last_turns(page).values()}
 
 
+@pytest.mark.parametrize(("hours", "is_settled"), [(2, False), (25, True)])
+def test_one_that_is_asked_before_its_time_still_waits_for_it(hours: int, is_settled: bool):
+    """By hand, say: alone it makes no row."""
+    _, page = visit(tells_apart, refused([1], datetime.now(UTC) - timedelta(hours=hours)))
+    (turn,) = page.turns
+    assert (turn.next_attempt_at is None) is is_settled
+
+
 def test_one_accepted_after_them_settles_them_too():
     other = domain("b.test", ["live"], 100, is_catch_all=False)
     _, page = visit(tells_apart, domain("a.test", [f"dead{n}" for n in range(LONG_ROW + 5)]), other)
