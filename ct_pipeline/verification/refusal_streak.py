@@ -43,6 +43,11 @@ class RefusalStreak:
     def has_row(self) -> bool:
         return bool(self._row)
 
+    @property
+    def waits(self) -> bool:
+        """Whether it makes a difference that somebody is accepted."""
+        return bool(self._row) or self.refuses_us
+
     def add(self, refused: Refused) -> list[Refused]:
         """One more; returns those that are not to be believed as they stand, each once."""
         self._row.append(refused)

@@ -46,7 +46,9 @@ class Refusals:
         """Take in a proven answer, in the order of asking; ``domains`` are the site's, by name."""
         question, reading = answer.question, answer.reading
         if reading.reason is Reason.ACCEPTED:
-            if _is_of_a_mailbox(question) and domains[question.domain].proven.is_catch_all is not True:
+            if not self._streak.waits or not _is_of_a_mailbox(question):
+                return
+            if domains[question.domain].proven.is_catch_all is not True:
                 for one in self._streak.confirm(answer.asked_at):
                     self._writer.turn(one.due, one.reading, one.probe_id, now, is_definitive=True)
         elif question.kind is ProbeKind.WITNESS:

@@ -29,7 +29,7 @@ class SessionQuestions:
     def next_question(self) -> Question | None:
         if self._is_spent or self._witness is not None or self._watch.is_refused or not self.may_ask():
             return None
-        if (witness := self._watch.take(self._group)) is not None:
+        if self._watch.is_due and (witness := self._watch.take(self._group)) is not None:
             self._witness = witness
             self._witnesses.append(witness)
             self._has_asked = True
@@ -61,7 +61,7 @@ class SessionQuestions:
             return
         domain = self._claimed[question.domain]
         domain.receive(question, reading)
-        self._watch.hear(self._group, question, reading, is_catch_all=domain.heard.is_catch_all)
+        self._watch.hear(self._group, question, reading, domain.heard)
         self._go_on_with(domain)
 
     def put_back(self, question: Question) -> None:

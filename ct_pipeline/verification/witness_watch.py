@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_unclear_refusal
+from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_unclear_refusal
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
 from ct_pipeline.verification.questions import Question
 from ct_pipeline.verification.refusal_streak import LONG_ROW
@@ -27,7 +27,8 @@ class WitnessWatch(Generic[Hosts]):
 
     def __init__(self) -> None:
         self._refused_count = 0  # in a row
-        self._accepted: dict[Hosts, DueAddress] = {}  # the last one of each; who accepted last comes last
+        # The last one of each, with what is known of its domain; who accepted last comes last
+        self._accepted: dict[Hosts, tuple[DueAddress, DomainKnowledge]] = {}
         self._last: Hosts | None = None  # who accepted last
         self._is_out = False
         self._tries_left = MAX_TRIES
@@ -35,18 +36,16 @@ class WitnessWatch(Generic[Hosts]):
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for a witness, and there is one."""
-        if self._refused_count < LONG_ROW or self._is_out:
-            return False
-        return self._tries_left > 0 and bool(self._accepted)
+        """Whether it is time for a witness, whoever that may be."""
+        return self._refused_count >= LONG_ROW and not self._is_out and self._tries_left > 0
 
     def is_due_at(self, hosts: Hosts) -> bool:
         """Whether it is, and these hosts have accepted somebody."""
-        return self.is_due and hosts in self._accepted
+        return self.is_due and self._has_witness(hosts)
 
     def hosts_to_visit(self) -> Iterator[Hosts]:
         """Who could be asked about a witness now, those that accepted last first."""
-        return reversed(self._accepted) if self.is_due else iter(())
+        return filter(self._has_witness, reversed(self._accepted)) if self.is_due else iter(())
 
     def take(self, hosts: Hosts) -> Question | None:
         """The question to put to ``hosts`` now, None where none is due."""
@@ -54,7 +53,7 @@ class WitnessWatch(Generic[Hosts]):
             return None
         self._is_out = True
         self._tries_left -= 1
-        due = self._accepted[hosts]
+        due, _ = self._accepted[hosts]
         return Question(ProbeKind.WITNESS, due.domain, due.address, witness_id=due.address_id)
 
     def hear_witness(self, reading: Reading) -> None:
@@ -69,16 +68,18 @@ class WitnessWatch(Generic[Hosts]):
         """A witness got no answer, none that is proven, or one that speaks against nobody."""
         self._is_out = self.is_refused = False
 
-    def hear(self, hosts: Hosts, question: Question, reading: Reading, *, is_catch_all: bool | None) -> None:
-        """Any other answer; ``is_catch_all`` is what is known of its domain."""
-        is_accepted = reading.reason is Reason.ACCEPTED
-        if question.due is not None:
-            if is_accepted and is_catch_all is not True:
-                self._note_accepted(hosts, question.due)
-            elif is_clear_refusal(reading):
-                self._refused_count += 1
-        elif question.kind is ProbeKind.RANDOM and is_catch_all:
-            self._forget_domain(hosts, question.domain)
+    def hear(self, hosts: Hosts, question: Question, reading: Reading, heard: DomainKnowledge) -> None:
+        """Any other answer; ``heard`` is what is known of its domain by then."""
+        if question.due is None:
+            return
+        if reading.reason is Reason.ACCEPTED:
+            if hosts is not self._last:
+                self._accepted.pop(hosts, None)
+                self._last = hosts
+            self._accepted[hosts] = question.due, heard
+            self._begin_row()
+        elif is_clear_refusal(reading):
+            self._refused_count += 1
 
     def forget(self, hosts: Hosts, question: Question, reading: Reading) -> None:
         """The answer to ``question`` was not proven."""
@@ -86,23 +87,14 @@ class WitnessWatch(Generic[Hosts]):
             return
         if is_clear_refusal(reading):
             self._refused_count = max(0, self._refused_count - 1)
-        elif self._accepted.get(hosts) is question.due:
+        elif hosts in self._accepted and self._accepted[hosts][0] is question.due:
             del self._accepted[hosts]
 
-    def _note_accepted(self, hosts: Hosts, due: DueAddress) -> None:
-        if hosts is not self._last:
-            self._accepted.pop(hosts, None)
-            self._last = hosts
-        self._accepted[hosts] = due
-        self._begin_row()
+    def _has_witness(self, hosts: Hosts) -> bool:
+        return hosts in self._accepted and self._accepted[hosts][1].is_catch_all is not True
 
     def _begin_row(self) -> None:
         self._refused_count, self._tries_left = 0, MAX_TRIES
-
-    def _forget_domain(self, hosts: Hosts, domain: str) -> None:
-        due = self._accepted.get(hosts)
-        if due is not None and due.domain == domain:
-            del self._accepted[hosts]
 
 
 def is_refused_witness(reading: Reading) -> bool:
