@@ -38,6 +38,7 @@ class RefusalStreak:
         self._is_retracted = False
         self._row: list[Refused] = []
         self._open_ids: set[int] = set()  # addresses of the row that are not believed as they stand
+        self._is_all_open = False
 
     @property
     def has_row(self) -> bool:
@@ -57,8 +58,8 @@ class RefusalStreak:
             return self._keep_open([refused])
         if len(self._row) < LONG_ROW:
             return []
-        is_first = len(self._row) == LONG_ROW or not self._open_ids
-        return self._keep_open(self._row if is_first else [refused])
+        was_all_open, self._is_all_open = self._is_all_open, True
+        return self._keep_open([refused] if was_all_open else [one for one in self._row if not self._is_open(one)])
 
     def confirm(self, asked_at: datetime) -> list[Refused]:
         """The site has accepted somebody who was asked then: whom it refused before, it refused in earnest.
@@ -72,7 +73,8 @@ class RefusalStreak:
             return []
         confirmed = [one for one in self._row if one.asked_at <= asked_at]
         self._row = [one for one in self._row if one.asked_at > asked_at]
-        to_close = [one for one in confirmed if one.due.address_id in self._open_ids]
+        to_close = [one for one in confirmed if self._is_open(one)]
+        self._is_all_open = False
         self._open_ids.difference_update(one.due.address_id for one in to_close)
         return to_close
 
@@ -81,6 +83,9 @@ class RefusalStreak:
         self.refuses_us = self._is_retracted = True
         row, self._row = self._row, []
         return row
+
+    def _is_open(self, one: Refused) -> bool:
+        return one.due.address_id in self._open_ids
 
     def _keep_open(self, some: list[Refused]) -> list[Refused]:
         self._open_ids.update(one.due.address_id for one in some)

@@ -13,9 +13,10 @@ def at(second: int) -> datetime:
     return NOON + timedelta(seconds=second)
 
 
-def refused(number: int) -> Refused:
+def refused(number: int, refused_at: datetime | None = None) -> Refused:
     """The address of that number, asked in that second."""
-    return Refused(DueAddress(number, f"n{number}@a.test", "a.test", 0), UNKNOWN, 1000 + number, at(number))
+    due = DueAddress(number, f"n{number}@a.test", "a.test", 0, refused_at=refused_at)
+    return Refused(due, UNKNOWN, 1000 + number, at(number))
 
 
 def numbers(some: list[Refused]) -> list[int]:
@@ -36,6 +37,13 @@ def test_a_short_row_is_believed():
 def test_a_long_row_is_open_from_its_first_to_its_last_each_once():
     _, open_ones = row_of(LONG_ROW + 2)
     assert open_ones[LONG_ROW - 1 :] == [list(range(LONG_ROW)), [LONG_ROW], [LONG_ROW + 1]]
+
+
+def test_one_that_waits_for_its_second_word_is_open_by_itself_and_hides_nobody():
+    streak, _ = row_of(LONG_ROW - 1)
+    assert numbers(streak.add(refused(LONG_ROW, NOON - timedelta(hours=1)))) == [LONG_ROW]
+    assert numbers(streak.add(refused(LONG_ROW + 1))) == [*range(LONG_ROW - 1), LONG_ROW + 1]
+    assert numbers(streak.confirm(at(99))) == [*range(LONG_ROW - 1), LONG_ROW, LONG_ROW + 1]
 
 
 def test_an_acceptance_closes_what_was_refused_before_it():
