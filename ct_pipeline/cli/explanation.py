@@ -185,7 +185,9 @@ def _what_comes_next(one: "Explanation") -> Iterator[Row]:
     if one.breaker is not None:
         until = _when(one.breaker.until_at)
         yield "breaker", f"open since {_when(one.breaker.opened_at)}, until {until}: {why(one.breaker.reason)}"
-        yield "", f"in its words: {_folded(one.breaker.text)}"
+        label, words = _reply(0, None, one.breaker.text, "")
+        is_ours = label in ("in doubt", "not believed")  # nobody says so, but its answers show it
+        yield "", f"{label}: {words}" if is_ours else f"in its words: {_folded(one.breaker.text)}"
         yield "", what_to_do(one.breaker.reason)
     if one.is_forced:
         yield "again", "its turn was brought forward by --again"
