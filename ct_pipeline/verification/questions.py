@@ -4,8 +4,7 @@ A real address comes first: some hosts punish an early unknown name. If it is re
 catch-all. If it is accepted (or greylisted, so that both waits run side by side) while the catch-all fact is missing or
 in doubt, a name that cannot exist follows; so it does when a name is accepted that was refused on an earlier visit. A
 large domain must accept two of them to be a catch-all. Where many names were accepted since the last clear refusal, a
-made-up one is asked at the end too: a host may have begun to accept everything meanwhile, or a catch-all may have
-refused a single name. Where names were refused in
+made-up one is asked at the end too: a host may have begun to accept everything meanwhile. Where names were refused in
 vague words since the last acceptance, an accepted one is asked again at the end, as a *witness*: a host that has come
 to refuse everybody refuses it too. A catch-all ends the domain, and so does doubt. An evasive refusal is followed by a
 control question: ``postmaster`` must exist (RFC 5321 section 4.5.1), so a host that accepts it tells names apart.
@@ -29,9 +28,6 @@ _RANDOM_NAME_LENGTH = 18
 # Due addresses. A wrong word on such a domain costs that many at once, and one question more is at most two percent.
 LARGE_DOMAIN = 50
 MADE_UP_NAMES = 2  # of one domain, in one visit
-# After a refusal no made-up name is needed; but catch-alls refuse single names too, such as that of someone who left.
-# So many accepted since the only refusal, and one question more is at most nine percent.
-MANY_BESIDE_ONE_REFUSAL = 10
 
 
 class Question(NamedTuple):
@@ -260,9 +256,7 @@ class DomainQuestions:
     @property
     def _is_late_name_due(self) -> bool:
         """Whether many may have been accepted since the last clear refusal, once those that are out have answers."""
-        is_by_one_refusal = self.heard.has_refused_once and not self._made_up_count
-        many = MANY_BESIDE_ONE_REFUSAL if is_by_one_refusal else LARGE_DOMAIN
-        if self._unconfirmed_count + self._out_count < many or self._random_probe is RandomProbe.NEVER:
+        if self._unconfirmed_count + self._out_count < LARGE_DOMAIN or self._random_probe is RandomProbe.NEVER:
             return False
         return self._made_up_count < MADE_UP_NAMES and not self.is_over
 

@@ -48,17 +48,6 @@ def lets_in_for(count: int, reply: bytes) -> Script:
     return polite(rcpt)
 
 
-def refuses_whom_it_hears_of_first() -> Script:
-    """And accepts every other name."""
-    first: list[str] = []
-
-    def rcpt(address: str) -> bytes:
-        first.append(address)
-        return UNKNOWN_USER if address == first[0] else OK
-
-    return polite(rcpt)
-
-
 def takes_one_recipient_a_message() -> Script:
     named = 0
 

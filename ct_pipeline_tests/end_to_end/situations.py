@@ -21,7 +21,6 @@ from ct_pipeline_tests.end_to_end.situation_hosts import (
     plain,
     puts_off_once,
     refuses_mail_from,
-    refuses_whom_it_hears_of_first,
     says,
     takes_one_recipient_a_message,
 )
@@ -80,12 +79,6 @@ SITUATIONS = [
     # those in which open-source verifiers were compared; none of them got all right
     Situation("550 5.1.1 user unknown", {"live": VALID, "dead": NOT_FOUND}, (plain,)),
     Situation("catch-all domain", {"one": CATCH_ALL, "two": CATCH_ALL}, (says(OK),)),
-    Situation(
-        "catch-all that refuses a single name",
-        dict.fromkeys(TWENTY, CATCH_ALL),
-        (refuses_whom_it_hears_of_first(),),
-        at_first={**dict.fromkeys(TWENTY, unknown(Reason.CANNOT_VERIFY)), "live7": NOT_FOUND},
-    ),
     Situation("bare 550 for a dead user", {"live": VALID, "dead": NOT_FOUND}, (says(b"550 Nope\r\n", "dead"),)),
     Situation(
         "client host blocked at rcpt",

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import DueAddress, ProbeKind
-from ct_pipeline.verification.questions import (
-    LARGE_DOMAIN,
-    MANY_BESIDE_ONE_REFUSAL,
-    DomainQuestions,
-    Question,
-    random_name,
-)
+from ct_pipeline.verification.questions import LARGE_DOMAIN, DomainQuestions, Question, random_name
 from ct_pipeline_tests.verification.asking import domain
 from ct_pipeline_tests.verification.test_domain_knowledge import ACCEPTED, ALL, GREYLISTED, UNCLEAR, UNKNOWN
 
@@ -160,19 +154,6 @@ def test_a_clear_refusal_towards_the_end_makes_the_late_name_needless():
         return UNKNOWN if question.address.startswith("user9@") else only_mailboxes(question)
 
     assert made_up(domain("a.test", MANY), answer) == BOTH[:1]
-
-
-def test_a_single_refusal_beside_many_acceptances_is_checked_with_a_late_name():
-    """A catch-all may refuse the name of someone who has left."""
-
-    def made_up_after(*refused: int, accepted: int, **known) -> list[str]:
-        said = [UNKNOWN if n in refused else ACCEPTED for n in range(len(refused) + accepted)]
-        return made_up(domain("a.test", MANY[: len(said)], **known), lambda q: said.pop(0) if q.due else UNKNOWN)
-
-    assert made_up_after(0, accepted=MANY_BESIDE_ONE_REFUSAL) == BOTH[:1]
-    assert made_up_after(0, accepted=MANY_BESIDE_ONE_REFUSAL - 1) == []
-    assert made_up_after(0, 3, accepted=MANY_BESIDE_ONE_REFUSAL + 5) == [], "two are no single one"
-    assert made_up_after(0, accepted=MANY_BESIDE_ONE_REFUSAL, is_catch_all=False) == [], "it is known"
 
 
 def test_the_late_name_waits_for_the_answers_that_are_out():
