@@ -95,6 +95,9 @@ class Reason(StrEnum):
     NOT_ASKED_YET = "not_asked_yet"
 
 
+DOMAIN_IS_REFUSED = frozenset({Reason.NULL_MX, Reason.DOMAIN_NOT_HOSTED})  # as a host says it, of all names at once
+
+
 class About(StrEnum):
     """Whom a reply speaks about: only ``ADDRESS`` and ``DOMAIN`` can ever make an address Invalid."""
 

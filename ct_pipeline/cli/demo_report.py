@@ -87,7 +87,7 @@ def print_account(console: Console, outcome: "DemoOutcome", elapsed_seconds: flo
     table.add_row(f"{len(pushed.unsubscribed_though_alive):,}", "of them that should not have been")
     table.add_row(
         f"{len(pushed.still_subscribed_though_dead):,}",
-        "dead ones left subscribed: above all domains without mail, whose second look-up comes after a day",
+        "dead ones left subscribed: domains without mail, or without anyone accepted, are believed a day later",
     )
     table.add_row(f"{pushed.profiles_with_new_properties:,}", "profiles with new properties")
     table.add_row(f"{pushed.made_profile_count:,}", "profiles made by a write that named nobody")

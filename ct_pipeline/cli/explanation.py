@@ -30,6 +30,7 @@ TEXT_LENGTH = 300  # characters of a remote host's words; --json has them all
 # How the verifier records what no host has said.
 NOT_ASKED = "not asked:"
 IN_DOUBT = "in doubt:"
+NOT_BELIEVED = "not believed:"
 PROBE_LABELS = {
     "mailbox": "asked",
     "witness": "asked again",
@@ -184,7 +185,9 @@ def _what_comes_next(one: "Explanation") -> Iterator[Row]:
     if one.breaker is not None:
         until = _when(one.breaker.until_at)
         yield "breaker", f"open since {_when(one.breaker.opened_at)}, until {until}: {why(one.breaker.reason)}"
-        yield "", f"in its words: {_folded(one.breaker.text)}"
+        label, words = _reply(0, None, one.breaker.text, "")
+        is_ours = label in ("in doubt", "not believed")  # nobody says so, but its answers show it
+        yield "", f"{label}: {words}" if is_ours else f"in its words: {_folded(one.breaker.text)}"
         yield "", what_to_do(one.breaker.reason)
     if one.is_forced:
         yield "again", "its turn was brought forward by --again"
@@ -247,6 +250,8 @@ def _reply(code: int, enhanced: str | None, text: str, where: str) -> Row:
         return "not asked", _folded(text.removeprefix(NOT_ASKED))
     if text.startswith(IN_DOUBT):
         return "in doubt", _folded(text.removeprefix(IN_DOUBT))
+    if text.startswith(NOT_BELIEVED):
+        return "not believed", _folded(text.removeprefix(NOT_BELIEVED))
     words = _folded(text)
     if not code:
         return "no reply", f"{words} (at {where})"

@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from ct_pipeline.storage.addresses import TAKES_MAIL
 from ct_pipeline.verification.probe import DueAddress
-from ct_pipeline.vocabulary import Reason
+from ct_pipeline.vocabulary import DOMAIN_IS_REFUSED, Reason
 
 
 class DueAgain(NamedTuple):
@@ -64,11 +64,15 @@ def due_addresses(
         return cursor.execute(
             f"""
             select chosen.address_id, address, domain, attempt_count,
-                   case when last.reason = %(accepted)s and last.asked_at > %(now)s - %(fresh_for)s
+                   case when last.address_id = chosen.address_id and last.reason = %(accepted)s
+                             and last.asked_at > %(now)s - %(fresh_for)s
                              and (answered_at is null or last.asked_at > answered_at) then last.probe_id end
                        as accepted_probe_id,
                    coalesce(settled.reason = %(refused)s and settled.code between 500 and 599
-                            and settled.asked_at > %(now)s - %(remembered_for)s, false) as was_refused
+                            and settled.asked_at > %(now)s - %(remembered_for)s, false) as was_refused,
+                   -- a refusal of the domain may have been said to a neighbour
+                   case when last.reason = any(%(not_hosted)s) and last.code between 500 and 599 then last.asked_at
+                        when settled.code between 500 and 599 then settled.asked_at end as refused_at
             from (
                 select due.address_id, site, domain, due.attempt_count, due.probe_id, due.definitive_probe_id,
                        due.answered_at
@@ -93,8 +97,7 @@ def due_addresses(
                 limit %(limit)s
             ) as chosen
             join ledger.addresses using (address_id)
-            left join ledger.probes as last
-                on last.probe_id = chosen.probe_id and last.address_id = chosen.address_id
+            left join ledger.probes as last on last.probe_id = chosen.probe_id
             left join ledger.probes as settled on settled.probe_id = chosen.definitive_probe_id
             order by site, domain, chosen.address_id
             """,  # noqa: S608 - one of the two conditions above
@@ -109,6 +112,7 @@ def due_addresses(
                 "fresh_for": ACCEPTANCE_FRESH_FOR,
                 "refused": Reason.MAILBOX_NOT_FOUND,
                 "remembered_for": REFUSAL_REMEMBERED_FOR,
+                "not_hosted": list(map(str, DOMAIN_IS_REFUSED)),
                 "after_site": after_site,
                 "only_site": only_site,
                 "skipped_sites": list(skipped_sites),

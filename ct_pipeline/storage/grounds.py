@@ -38,6 +38,7 @@ def lost_grounds(conn: psycopg.Connection, batch_id: int, kind: ChangeKind, stan
         **standard._asdict(),
         "is_unjudged": HeldBack.IS_UNJUDGED.value,
         "is_stale": HeldBack.IS_STALE.value,
+        "needs_second_word": HeldBack.NEEDS_SECOND_WORD.value,
     }
     rows = conn.execute(_QUERIES[kind].replace("{sent_at}", _SENT_AT), parameters).fetchall()
     return [LostGround(*row) for row in rows]
@@ -61,6 +62,8 @@ from (
                 when not c.reason = any(%(reasons)s) then 'the policy does not ask for it any more'
                 when u.address_id is not null then 'new evidence on the address is not judged yet'
                 when v.rules_version <> %(rules_version)s then %(is_unjudged)s
+                when not v.reason = any(%(domain_reasons)s) and not v.reason = any(%(syntax_reasons)s)
+                     and v.next_check_at is not null then %(needs_second_word)s
                 when case when v.reason = any(%(domain_reasons)s) then coalesce(d.looked_up_at < %(fresh_since)s, true)
                           else not v.reason = any(%(syntax_reasons)s)
                                and coalesce(v.verified_at < %(fresh_since)s, true) end

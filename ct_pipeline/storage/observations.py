@@ -70,7 +70,7 @@ _STAGES = {
         """,
     "new_turns": """
         address_id bigint, next_attempt_at timestamptz, attempt_count integer, probe_id bigint,
-        definitive_probe_id bigint, is_retracted boolean
+        definitive_probe_id bigint, is_retracted boolean, retracted_probe_id bigint
         """,
     "new_facts": """
         domain text collate "C", is_catch_all boolean, tells_apart boolean, probe_id bigint, found_at timestamptz,
@@ -98,19 +98,25 @@ def _stage(conn: psycopg.Connection, observed: Observations) -> None:
 
 
 def _last_turns(turns: Iterable[Turn]) -> Iterable[tuple[object, ...]]:
-    """One row an address: its last turn, the probe of its last definitive one, and whether an earlier such is void."""
+    """One row an address: its last turn, the probe of its last definitive one, and which earlier such are void."""
     last: dict[int, Turn] = {}
     definitive: dict[int, int | None] = {}
     retracted: set[int] = set()
+    retracted_probe: dict[int, int] = {}
     for turn in turns:
         last[turn.address_id] = turn
+        if turn.retracted_probe_id is not None:
+            retracted_probe[turn.address_id] = turn.retracted_probe_id
+            if definitive.get(turn.address_id) == turn.retracted_probe_id:
+                del definitive[turn.address_id]
         if turn.is_retracted:
             definitive.pop(turn.address_id, None)
             retracted.add(turn.address_id)
         if turn.is_definitive:
             definitive[turn.address_id] = turn.probe_id
     return (
-        (n, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(n), n in retracted) for n, t in last.items()
+        (n, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(n), n in retracted, retracted_probe.get(n))
+        for n, t in last.items()
     )
 
 
@@ -167,7 +173,8 @@ _MERGE_TURNS = """
 update ledger.due
 set next_attempt_at = t.next_attempt_at, attempt_count = t.attempt_count, probe_id = coalesce(t.probe_id, due.probe_id),
     definitive_probe_id =
-        coalesce(t.definitive_probe_id, case when not t.is_retracted then due.definitive_probe_id end),
+        coalesce(t.definitive_probe_id,
+                 case when not t.is_retracted then nullif(due.definitive_probe_id, t.retracted_probe_id) end),
     answered_at = case when t.next_attempt_at is null then %(now)s else answered_at end
 from new_turns t where t.address_id = due.address_id
 """

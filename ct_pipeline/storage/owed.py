@@ -186,6 +186,7 @@ from (
                 when exists (select from ledger.profiles p where p.project = o.project
                              and p.raw_email = o.raw_email and p.address_id is distinct from o.address_id)
                     then %(is_ambiguous)s
+                when not v.reason = any(%(never_stale)s) and v.next_check_at is not null then %(needs_second_word)s
                 when v.reason = any(%(domain_reasons)s) and coalesce(d.looked_up_at < %(fresh_since)s, true)
                      or not v.reason = any(%(never_stale)s)
                         and coalesce(v.verified_at < %(fresh_since)s, true) then %(is_stale)s end as why
@@ -246,6 +247,7 @@ select m.raw_email, m.address_id, v.status, v.reason, v.rule, v.rules_version, v
             when v.reason = any(%(domain_reasons)s)
                  and coalesce(d.looked_up_at - d.service_since_at < %(second_look_up_after)s, true)
                 then %(needs_second_look_up)s
+            when not v.reason = any(%(never_stale)s) and v.next_check_at is not null then %(needs_second_word)s
             when v.reason = any(%(domain_reasons)s) and d.looked_up_at < %(fresh_since)s
                  or not v.reason = any(%(never_stale)s)
                     and coalesce(v.verified_at < %(fresh_since)s, true) then %(is_stale)s end as why_not

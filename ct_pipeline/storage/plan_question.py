@@ -20,6 +20,7 @@ class HeldBack(StrEnum):
     IS_TOO_LONG = "the spelling is too long for CleverTap"
     IS_UNJUDGED = "waits to be judged again"
     NEEDS_SECOND_LOOK_UP = "waits for the second look-up of its domain"
+    NEEDS_SECOND_WORD = "waits to be asked again: its refusal counts once it is repeated"
     IS_STALE = "its answer is no longer fresh: pull and verify again"
     IS_UNSUBSCRIBED = "known as unsubscribed in CleverTap"
 

@@ -20,9 +20,9 @@ from ct_pipeline.verdicts.judging_rules import JudgingRules
 from ct_pipeline.verdicts.score import score_of
 from ct_pipeline.verdicts.verdict import Verdict
 from ct_pipeline.verdicts.wording import explain
-from ct_pipeline.vocabulary import About, BounceType, MailService, Reason, SafeToSend, Status
+from ct_pipeline.vocabulary import DOMAIN_IS_REFUSED, About, BounceType, MailService, Reason, SafeToSend, Status
 
-JUDGE_VERSION = "4"  # part of the rules version: raise it whenever a verdict may come out differently
+JUDGE_VERSION = "5"  # part of the rules version: raise it whenever a verdict may come out differently
 
 # A refusal and a catch-all finding this close together come from one visit; otherwise the newer one counts.
 SAME_VISIT = timedelta(hours=1)
@@ -41,7 +41,6 @@ _NOT_TO_BE_ASKED = frozenset({Reason.PROVIDER_HIDES_ANSWER, Reason.PROVIDER_FORB
 _MAILBOX_IS_GONE = frozenset(
     {Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED, Reason.SYNTAX_ERROR}
 )
-_DOMAIN_IS_GONE = frozenset({Reason.DOMAIN_NOT_HOSTED, Reason.NULL_MX})
 _DECIDED = frozenset({Status.VALID, Status.INVALID})
 
 # Unknown, but a person is probably there: usable by those who can bear a few bounces.
@@ -213,7 +212,7 @@ def _host_refused(evidence: Evidence, reading: Reading) -> _Finding | None:
         if reading.reason is Reason.MAILBOX_FULL:
             rule = f"mailbox_full/{reading.rule}"
             return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.SOFT)
-    if reading.about is About.DOMAIN and reading.reason in _DOMAIN_IS_GONE:
+    if reading.about is About.DOMAIN and reading.reason in DOMAIN_IS_REFUSED:
         rule = f"domain_refused/{reading.rule}"
         return _heard(evidence, Status.INVALID, reading.reason, rule, BounceType.HARD)
     if _is_vague(reading) and evidence.is_definitive and evidence.tells_apart:

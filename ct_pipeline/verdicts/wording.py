@@ -88,6 +88,8 @@ def explain(
             sentence += _ASKED_IN_VAIN if attempt_count > 1 else _ASKED_ONCE if attempt_count else ""
     elif status is Status.INVALID and bounce_type is BounceType.SOFT:
         sentence += ", so a message would bounce for now"
+    elif status is Status.INVALID and will_be_asked_again:
+        sentence += _ASKED_AGAIN
     if suggested_email and status is not Status.VALID and reason is not Reason.BLOCK_LISTED:
         sentence += f"; {suggested_email} may have been meant"
     return sentence + "."

@@ -2,10 +2,11 @@
 
 An accepted address is only finished once its domain is settled: until the random name has been answered, nobody knows
 whether the host accepts every name. So its turn is held, and released with the domain. Where the host turns out to
-accept what it has refused before, its acceptances since its last clear refusal are taken back. A vague refusal
-settles nothing until the host has accepted another mailbox after it: one that has come to refuse us says the same.
+accept what it has refused before, its acceptances since its last clear refusal are taken back. What refusals are
+worth is decided in :mod:`~ct_pipeline.verification.refusals`.
 
-Every due address gets one turn, unless the run ends before it was asked.
+Every due address gets a turn, unless the run ends before it was asked; and another one when its answer turns out to be
+worth more, or less. The last one counts.
 """
 
 from collections.abc import Iterable
@@ -13,41 +14,47 @@ from datetime import datetime, timedelta
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.acceptances import Acceptances, Held
-from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive, is_unclear_refusal
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY
+from ct_pipeline.verification.domain_knowledge import is_clear_refusal, is_evasive
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook
-from ct_pipeline.verification.probe import CatchAllFact, DueAddress, Probe, ProbeKind, Stage, Turn
+from ct_pipeline.verification.probe import CatchAllFact, DueAddress, ProbeKind, Turn
 from ct_pipeline.verification.questions import Answer, DomainQuestions, Question
-from ct_pipeline.verification.recheck import next_attempt
-from ct_pipeline.verification.reply_parser import no_reply
+from ct_pipeline.verification.record_writer import RecordWriter
+from ct_pipeline.verification.refusals import Refusals, is_clear_for_good
 from ct_pipeline.vocabulary import About, Reason
 
 CATCH_ALL_FRESH_FOR = timedelta(days=30)  # people switch catch-all on and off; a month is what list cleaning needs
 # A backup may accept any name where the first host does not; that one is seldom away for longer.
 BACKUP_FRESH_FOR = timedelta(days=1)
-
-# What stands in the place of an acceptance that proves nothing, and its reading by the rule of that name.
-IN_DOUBT_REPLY = no_reply(Stage.RCPT, "in doubt: the host accepts names that it has refused before")
-IN_DOUBT = Reading(Reason.CANNOT_VERIFY, About.TEMPORARY, "accepts_what_it_refused")
+# Of a finding that is none: replies of a run that began up to a day before still count by what has expired.
+FORGOTTEN_SINCE = timedelta(days=2)
 
 
 class Bookkeeper:
     """Keeps the books of one site's run. ``now`` is passed in everywhere."""
 
-    def __init__(self, notebook: Notebook, *, asks_once: bool = False) -> None:
-        self._notebook = notebook
-        self._asks_once = asks_once
+    def __init__(self, notebook: Notebook, *, asks_once: bool = False, refuses_us: bool = False) -> None:
+        self.writer = RecordWriter(notebook, asks_once=asks_once)
+        self._refusals = Refusals(self.writer, refuses_us=refuses_us)
         self._acceptances = Acceptances()
         self._noted_facts: dict[str, tuple[bool | None, bool | None, bool]] = {}  # in this run
         self._last_probe: dict[str, int] = {}  # by domain
         self._last_session: dict[str, int] = {}  # likewise
         self._doubt_probes: dict[str, int] = {}  # domain -> the probe that says why its acceptances prove nothing
-        # By domain and host: refusals in vague words since the last acceptance, with their probes
-        self._vague: dict[tuple[str, str], list[tuple[Answer, int]]] = {}
         self._host_of: dict[int, str] = {}  # session -> the address that it talks to
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
-        self.turn_count = 0
         self.doubted_domains: set[str] = set()  # they accept what they have refused before
+
+    @property
+    def turn_count(self) -> int:
+        """Turns written; an address may have had several."""
+        return self.writer.turn_count
+
+    @property
+    def refuses_us(self) -> bool:
+        """Whether the site has come to refuse whom it accepted, so that its refusals say nothing."""
+        return self._refusals.refuses_us
 
     def record(
         self, session_id: int, answers: Iterable[Answer], domains: dict[str, DomainQuestions], now: datetime
@@ -59,7 +66,7 @@ class Bookkeeper:
         for answer in answers:
             name = answer.question.domain
             touched[name] = domains[name]
-            probe_id = self.note_probe(session_id, answer)
+            probe_id = self.writer.probe(session_id, answer)
             self._last_probe[name], self._last_session[name] = probe_id, session_id
             if answer.reading.about is About.DOMAIN or is_evasive(answer.reading):
                 self._about_all[name] = (session_id, answer)
@@ -69,10 +76,12 @@ class Bookkeeper:
             domains[name].learn(domains[name].proven, answer.question, answer.reading)
             noted.append((answer, probe_id))
         for place, (answer, probe_id) in enumerate(noted):
-            if answer.question.due is not None:
+            if answer.question.due is not None and not is_clear_for_good(answer):
                 is_confirmed = place < last_refusal.get(answer.question.domain, 0)
                 self._record_mailbox(touched[answer.question.domain], answer, probe_id, now, is_confirmed=is_confirmed)
-        self._hear_out_vague(self._host_of.get(session_id, ""), noted, touched, now)
+            self._refusals.weigh(session_id, answer, probe_id, domains, now)
+        self._forget_facts(domains, now)
+        self._refusals.hear_out_vague(self._host_of.get(session_id, ""), noted, touched, now)
         for domain in touched.values():
             self.settle(domain, now)
 
@@ -91,28 +100,7 @@ class Bookkeeper:
         for due, probe_id, is_suspect in self._acceptances.release_all():
             shown_id = self._doubt(due.domain, now) if is_suspect else probe_id
             turn = Turn(due.address_id, now, due.attempt_count, shown_id, is_definitive=not is_suspect)
-            self._notebook.page.turns.append(turn)
-
-    def note_probe(self, session_id: int, answer: Answer) -> int:
-        """Write the probe of one answer; returns its identifier."""
-        probe_id = self._notebook.new_probe_id()
-        question = answer.question
-        elapsed = answer.answered_at - answer.asked_at
-        self._notebook.page.probes.append(
-            Probe(
-                probe_id=probe_id,
-                session_id=session_id,
-                kind=question.kind,
-                address_id=question.due.address_id if question.due else question.witness_id,
-                domain=question.domain,
-                reply=answer.reply,
-                reason=answer.reading.reason,
-                rule=answer.reading.rule,
-                asked_at=answer.asked_at,
-                elapsed_ms=max(0, round(elapsed.total_seconds() * 1000)),
-            )
-        )
-        return probe_id
+            self.writer.put(turn)
 
     def settle(self, domain: DomainQuestions, now: datetime) -> None:
         """Write what the proven answers (or an earlier visit) settle for the addresses that were not asked."""
@@ -126,7 +114,7 @@ class Bookkeeper:
             self._release_held(domain, proven.left_open_by, now)
         if proven.is_catch_all is True:
             for due in domain.take_waiting():
-                self._add_turn(Turn(due.address_id, None, due.attempt_count, None))
+                self.writer.put(Turn(due.address_id, None, due.attempt_count, None))
         elif (reading := proven.stop) is not None:
             self._stop(domain, reading, now)
 
@@ -140,15 +128,15 @@ class Bookkeeper:
         was_asked = closing.reading.reason is not Reason.EGRESS_TROUBLE
         for due in domain.take_waiting():
             if closing.until_at is not None:
-                self._add_turn(Turn(due.address_id, closing.until_at, due.attempt_count, closing.probe_id))
+                self.writer.put(Turn(due.address_id, closing.until_at, due.attempt_count, closing.probe_id))
             else:
-                self._write_turn(due, closing.reading, closing.probe_id, now, was_asked=was_asked)
+                self.writer.turn(due, closing.reading, closing.probe_id, now, was_asked=was_asked)
         self._release_held(domain, closing.reading, now)
 
     def distrust(self, addresses: Iterable[DueAddress], reading: Reading, probe_id: int, now: datetime) -> None:
         """Answers to ``addresses`` were voided: they are due again."""
         for due in addresses:
-            self._write_turn(due, reading, probe_id, now)
+            self.writer.turn(due, reading, probe_id, now)
 
     def _record_mailbox(
         self, domain: DomainQuestions, answer: Answer, probe_id: int, now: datetime, *, is_confirmed: bool
@@ -161,50 +149,29 @@ class Bookkeeper:
         if is_accepted and (domain.is_unsettled or is_doubtful):
             self._acceptances.hold(Held(due, probe_id, is_suspect=domain.proven.is_catch_all is False))
             return
-        self._write_turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
+        if answer.reading.about is About.DOMAIN:
+            self.writer.turn_until_second_word(due, probe_id, answer.asked_at, now)
+            return
+        self.writer.turn(due, answer.reading, probe_id, now, is_definitive=_is_definitive(answer))
         if is_accepted and not is_confirmed:
             self._acceptances.write_down(due)
-
-    def _hear_out_vague(
-        self,
-        host: str,
-        noted: Iterable[tuple[Answer, int]],
-        touched: dict[str, DomainQuestions],
-        now: datetime,
-    ) -> None:
-        """A vague refusal is definitive once the same host has accepted another mailbox of the domain after it: then it
-        is not us that it refuses."""
-        for answer, probe_id in noted:
-            name = answer.question.domain, host
-            if answer.question.due is not None and is_unclear_refusal(answer.reading) and answer.reply.code >= 500:
-                self._vague.setdefault(name, []).append((answer, probe_id))
-            elif _is_of_a_mailbox(answer.question) and answer.reading.reason is Reason.ACCEPTED:
-                refused = self._vague.pop(name, [])
-                if touched[answer.question.domain].proven.is_in_doubt:
-                    continue
-                for before, its_probe_id in refused:
-                    if before.asked_at <= answer.asked_at:
-                        assert before.question.due is not None
-                        self._write_turn(before.question.due, before.reading, its_probe_id, now, is_definitive=True)
-                    else:
-                        self._vague.setdefault(name, []).append((before, its_probe_id))
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
         self.doubted_domains.add(domain.domain)
         probe_id = self._doubt(domain.domain, now)
         for held in self._acceptances.release(domain.domain):
-            self._write_turn(held.due, IN_DOUBT, probe_id, now)
+            self.writer.turn(held.due, IN_DOUBT, probe_id, now)
         for due in self._acceptances.take_back(domain.domain):
-            self._write_turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
+            self.writer.turn(due, IN_DOUBT, probe_id, now, is_retracted=True)
         for due in domain.take_waiting():
-            self._write_turn(due, IN_DOUBT, probe_id, now)
+            self.writer.turn(due, IN_DOUBT, probe_id, now)
 
     def _doubt(self, name: str, now: datetime) -> int:
         """The probe that stands in the place of acceptances which contradict what is known of the domain."""
         if name not in self._doubt_probes:
-            answer = Answer(Question(ProbeKind.SESSION, name, ""), IN_DOUBT_REPLY, IN_DOUBT, now, now)
-            self._doubt_probes[name] = self.note_probe(self._last_session.get(name, 0), answer)
+            session_id = self._last_session.get(name, 0)
+            self._doubt_probes[name] = self.writer.own_words(session_id, name, IN_DOUBT_REPLY, IN_DOUBT, now)
         return self._doubt_probes[name]
 
     def _stop(self, domain: DomainQuestions, reading: Reading, now: datetime) -> None:
@@ -215,14 +182,16 @@ class Bookkeeper:
         """
         waiting = domain.take_waiting()
         probe_id = self._note_about_all(domain.domain) if waiting and domain.domain in self._about_all else None
-        was_asked = reading.about is not About.DOMAIN
         for due in waiting:
-            self._write_turn(due, reading, probe_id, now, was_asked=was_asked)
+            if reading.about is About.DOMAIN:
+                self.writer.turn_until_second_word(due, probe_id, now, now, is_definitive=False)
+            else:
+                self.writer.turn(due, reading, probe_id, now)
 
     def _note_about_all(self, name: str) -> int:
         session_id, answer = self._about_all[name]
         question = Question(ProbeKind.SESSION, name, "")
-        return self.note_probe(session_id, answer._replace(question=question))
+        return self.writer.probe(session_id, answer._replace(question=question))
 
     def _note_fact(self, domain: DomainQuestions, now: datetime) -> None:
         proven = domain.proven
@@ -235,7 +204,7 @@ class Bookkeeper:
         if proven.is_catch_all is None or fact == known:
             return
         self._noted_facts[domain.domain] = fact
-        self._notebook.page.catch_all_facts.append(
+        self.writer.fact(
             CatchAllFact(
                 domain=domain.domain,
                 is_catch_all=proven.is_catch_all,
@@ -247,42 +216,28 @@ class Bookkeeper:
             )
         )
 
+    def _forget_facts(self, domains: dict[str, DomainQuestions], now: datetime) -> None:
+        """What refusals that are not believed seemed to say of their domains."""
+        for name in self._refusals.disbelieved:
+            if domains[name].proven.is_catch_all is None and self._noted_facts.pop(name, None):
+                self.writer.fact(
+                    CatchAllFact(name, False, None, self._last_probe.get(name), now, now - FORGOTTEN_SINCE)
+                )
+        self._refusals.disbelieved.clear()
+
     def _release_held(self, domain: DomainQuestions, doubt: Reading | None, now: datetime) -> None:
         for due, probe_id, is_suspect in self._acceptances.release(domain.domain):
             if doubt is None:
-                self._add_turn(Turn(due.address_id, None, due.attempt_count + 1, probe_id, is_definitive=True))
+                self.writer.put(Turn(due.address_id, None, due.attempt_count + 1, probe_id, is_definitive=True))
             elif is_suspect:
-                self._write_turn(due, doubt, self._doubt(domain.domain, now), now)
+                self.writer.turn(due, doubt, self._doubt(domain.domain, now), now)
             else:
-                self._write_turn(due, doubt, probe_id, now, is_definitive=True)
-
-    def _write_turn(
-        self,
-        due: DueAddress,
-        reading: Reading,
-        probe_id: int | None,
-        now: datetime,
-        *,
-        was_asked: bool = True,
-        is_definitive: bool = False,
-        is_retracted: bool = False,
-    ) -> None:
-        attempts = due.attempt_count + 1 if was_asked else due.attempt_count
-        next_at = next_attempt(reading, max(attempts, 1), now, due.address_id, asks_once=self._asks_once)
-        self._add_turn(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, is_retracted))
-
-    def _add_turn(self, turn: Turn) -> None:
-        self.turn_count += 1
-        self._notebook.page.turns.append(turn)
+                self.writer.turn(due, doubt, probe_id, now, is_definitive=True)
 
 
 def mailbox_addresses(answers: Iterable[Answer]) -> list[DueAddress]:
     """The list's own addresses among ``answers``."""
     return [a.question.due for a in answers if a.question.kind is ProbeKind.MAILBOX and a.question.due is not None]
-
-
-def _is_of_a_mailbox(question: Question) -> bool:
-    return question.kind in (ProbeKind.MAILBOX, ProbeKind.WITNESS)
 
 
 def _fresh_for(domain: DomainQuestions) -> timedelta:

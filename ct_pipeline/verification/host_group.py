@@ -10,6 +10,7 @@ from ct_pipeline.domains.facts import MxHost
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.questions import DomainQuestions
 from ct_pipeline.verification.session_script import FIRST_WINDOW, RECIPIENTS
+from ct_pipeline.verification.witness_watch import WitnessWatch
 
 WORTH_A_SESSION = 30  # addresses: with fewer to spare for each, one session more costs the hosts more than it gains
 
@@ -37,6 +38,7 @@ class HostGroup:
     def __init__(self, mx_hosts: tuple[MxHost, ...], domains: Iterable[DomainQuestions]) -> None:
         self.mx_hosts = mx_hosts
         self.domains = tuple(domains)
+        self.watch: WitnessWatch[HostGroup] = WitnessWatch()  # the site's, once it is asked
         self.closing: Closing | None = None
         self.live_sessions = 0
         self.is_cautious = False  # the last session ended without proof of its answers

@@ -8,7 +8,7 @@ from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.recheck import HINT_MARGIN_RATE, attempt_limit, delay_after
 from ct_pipeline.verification.site_memory import BreakerNote
 from ct_pipeline.verification.unwelcome import why
-from ct_pipeline.vocabulary import Reason
+from ct_pipeline.vocabulary import About, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,10 @@ def _why_then(state: DueState, at: datetime, reading: Reading | None, facts: Dom
         return "it was put off before it was asked"
     if reading.reason is Reason.ACCEPTED:
         return "it is accepted; the made-up name of its domain is asked again, still without an answer"
+    if reading.about is About.DOMAIN:
+        return "its host refused the whole domain: that counts once it is repeated"
+    if reading.about is About.ADDRESS and delay_after(reading, 1) is None:
+        return "it was refused, but nobody was accepted after so many refusals: that counts once it is repeated"
     limit = attempt_limit(reading)
     of_how_many = f"attempt {state.attempt_count} of {limit}" if limit else f"attempt {state.attempt_count}"
     if reading.retry_seconds is not None:

@@ -43,7 +43,8 @@ class DueAddress(NamedTuple):
 
     ``accepted_probe_id`` is set where its host has accepted it a short time ago, and what is still missing is whether
     the domain accepts every name: it is not asked again, the made-up name is. ``was_refused``: its host has said before
-    that it does not exist, so that an acceptance needs a second look.
+    that it does not exist, so that an acceptance needs a second look. ``refused_at``: when its host last refused it for
+    good, or its domain; only where that is a day ago is today's refusal a second word on it.
     """
 
     address_id: int
@@ -52,6 +53,7 @@ class DueAddress(NamedTuple):
     attempt_count: int
     accepted_probe_id: int | None = None
     was_refused: bool = False
+    refused_at: datetime | None = None
 
 
 class Probe(NamedTuple):
@@ -94,7 +96,8 @@ class Turn(NamedTuple):
     ``is_definitive``: that probe asked about this address and settles whether the mailbox exists (an acceptance, or a
     permanent refusal of the address or its domain; a vague one only where the host accepted another name after it). It
     stays evidence when later replies leave the mailbox open.
-    ``is_retracted``: what was definitive in this visit has turned out to prove nothing.
+    ``is_retracted``: what was definitive in this visit has turned out to prove nothing. ``retracted_probe_id``: so has
+    this one probe; what settled the mailbox before it stands.
     """
 
     address_id: int
@@ -103,6 +106,7 @@ class Turn(NamedTuple):
     probe_id: int | None  # None when the domain answered for it (catch-all, no mail service)
     is_definitive: bool = False
     is_retracted: bool = False
+    retracted_probe_id: int | None = None
 
 
 class CatchAllFact(NamedTuple):

@@ -18,8 +18,9 @@ from typing import NamedTuple, Protocol
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_evasive, is_unclear_refusal
+from ct_pipeline.verification.domain_knowledge import DomainKnowledge, is_clear_refusal, is_evasive
 from ct_pipeline.verification.probe import DueAddress, ProbeKind, Reply
+from ct_pipeline.verification.vague_refusals import VagueRefusals
 from ct_pipeline.vocabulary import Reason
 
 _RANDOM_NAME_LENGTH = 18
@@ -55,6 +56,7 @@ class QuestionSource(Protocol):
     def may_ask(self) -> bool: ...
     def next_question(self) -> Question | None: ...
     def has_asked_all(self) -> bool: ...
+    def has_witness_due(self) -> bool: ...
     def receive(self, question: Question, reading: Reading) -> None: ...
     def put_back(self, question: Question) -> None: ...
     def withdraw(self, question: Question, reading: Reading, *, ask_again: bool) -> None: ...
@@ -91,9 +93,7 @@ class DomainQuestions:
         self._alone: Question | None = None  # while it is out, nothing else is asked
         self._out_count = 0  # addresses of the list that are being asked
         self._unconfirmed_count = 0  # accepted since the last clear refusal
-        self._witness: DueAddress | None = None  # the last that was accepted, until it has been asked again
-        self._vague_count = 0  # refused in vague words since the last acceptance
-        self._is_vague = False  # whether any name was, on this visit
+        self._vague = VagueRefusals()
         self.accepted_before: list[DueAddress] = []  # asked already; they wait for what the made-up name tells
         for address in due:
             (self._waiting if address.accepted_probe_id is None else self.accepted_before).append(address)
@@ -133,7 +133,7 @@ class DomainQuestions:
         may_ask = bool(self._waiting) or bool(self._wants) or self._may_answer_bring_more or self._is_late_name_due
         may_want_made_up = self._out_count > 0 and not self._made_up_count and self._may_acceptance_bring_made_up
         may_need_witness = self._is_witness_due or (
-            self._is_vague and self._witness is not None and self._out_count > 0
+            self._vague.has_any and self._vague.has_witness and self._out_count > 0
         )
         return (may_ask or may_want_made_up or may_need_witness) and not self.is_over
 
@@ -181,7 +181,7 @@ class DomainQuestions:
         self._out_count -= question.due is not None
         self.learn(self.heard, question, reading)
         self._count_unconfirmed(question, reading)
-        self._count_vague(question, reading)
+        self._vague.hear(question.due, reading)
         if self._invites_made_up_name(question, reading):
             self._want_made_up_name()
         # Also where names were told apart on an earlier visit: a host that has come to refuse everybody shows here.
@@ -202,6 +202,12 @@ class DomainQuestions:
     def learn(self, knowledge: DomainKnowledge, question: Question, reading: Reading) -> None:
         """Teach ``heard`` or ``proven`` the answer to ``question``."""
         knowledge.learn(question.kind, reading, was_refused=_was_refused(question))
+
+    def disbelieve(self, reading: Reading) -> None:
+        """A proven refusal of an address, in clear words, has turned out to be no word on it."""
+        for knowledge in (self.heard, self.proven):
+            if knowledge.unknown_count:  # what the first host said is forgotten at a backup
+                knowledge.unlearn(ProbeKind.MAILBOX, reading)
 
     def take_waiting(self) -> list[DueAddress]:
         """Give up what was not asked: returns it, and leaves nothing to ask."""
@@ -226,7 +232,7 @@ class DomainQuestions:
         }
         self.heard, self.proven = DomainKnowledge(**fresh), DomainKnowledge(**fresh)
         self._unconfirmed_count = 0
-        self._witness, self._vague_count, self._is_vague = None, 0, False
+        self._vague = VagueRefusals()
         self._made_up_count, self._has_asked_postmaster = 0, False
         self._wants.clear()
         if self.accepted_before:
@@ -282,21 +288,10 @@ class DomainQuestions:
     @property
     def _is_witness_due(self) -> bool:
         """Whether names were refused in vague words, and it is time to see that an accepted one still is accepted."""
-        is_wanted = self._vague_count > 0 and self._witness is not None
-        return is_wanted and self.heard.is_catch_all is False and not self.is_over
-
-    def _count_vague(self, question: Question, reading: Reading) -> None:
-        self._is_vague |= is_unclear_refusal(reading)
-        if question.due is None:
-            return
-        if reading.reason is Reason.ACCEPTED:
-            self._witness, self._vague_count = question.due, 0
-        elif is_unclear_refusal(reading):
-            self._vague_count += 1
+        return self._vague.want_witness and self.heard.is_catch_all is False and not self.is_over
 
     def _want_witness(self) -> None:
-        if (due := self._witness) is not None:
-            self._witness = None
+        if (due := self._vague.take_witness()) is not None:
             self._wants.append(Question(ProbeKind.WITNESS, self.domain, due.address, witness_id=due.address_id))
 
     def _let_others_ask(self, question: Question) -> None:

@@ -50,6 +50,9 @@ DELAYS: dict[Reason, tuple[int, ...]] = {
     Reason.MAILBOX_FULL: (DAY, 3 * DAY, 7 * DAY),
 }
 
+# What has to be said twice is asked again after this long: blocks and registrars' slips seldom last a day.
+SECOND_WORD_AFTER = timedelta(days=1)
+
 # Nobody is given up for a fault of ours: the last delay is used again and again.
 _NEVER_GIVEN_UP = frozenset({Reason.EGRESS_TROUBLE})
 
@@ -151,6 +154,17 @@ def next_attempt(
     if attempt > OBEYED_HINTS or reading.reason in _HINT_ONLY_LENGTHENS:
         return now + timedelta(seconds=max(from_hint, from_table))
     return now + timedelta(seconds=from_hint)
+
+
+def second_word_at(refused_at: datetime | None, asked_at: datetime, now: datetime, seed: int) -> datetime | None:
+    """When to ask again about an address that was refused in words which count only when they are said twice.
+
+    None where they have been: ``refused_at``, the last time before ``asked_at``, is long enough ago.
+    """
+    if refused_at is not None and asked_at - refused_at >= SECOND_WORD_AFTER:
+        return None
+    spread = zlib.crc32(f"{seed}:second".encode()) / 2**32
+    return now + SECOND_WORD_AFTER * (1 + JITTER_RATE * spread)
 
 
 def _is_worth_a_short_wait(reading: Reading, attempt: int) -> bool:

@@ -162,7 +162,8 @@ class SessionScript:
     def _room(self) -> int:
         """Questions of the next group at most."""
         if self.refusal_count >= SESSION_REFUSALS:
-            return 0
+            # Whom the host accepts after so many refusals is told best by the session that heard them.
+            return int(self.refusal_count < SESSION_REFUSALS_AT_MOST and self.source.has_witness_due())
         left = self.session_addresses - self.rcpt_count
         if not self._is_pipelined:
             return min(left, 1)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper, mailbox_addresses
+from ct_pipeline.verification.bookkeeper import Bookkeeper, mailbox_addresses
 from ct_pipeline.verification.dialogue import STOP_REASONS, Dialogue
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY, REFUSES_US, REFUSES_US_REPLY
 from ct_pipeline.verification.host_group import Closing, HostGroup
 from ct_pipeline.verification.notebook import Notebook
 from ct_pipeline.verification.pace import SitePace, is_strain
@@ -14,6 +15,7 @@ from ct_pipeline.verification.probe import ProbeKind, Reply, Stage
 from ct_pipeline.verification.questions import Answer, Question
 from ct_pipeline.verification.reply_parser import no_reply
 from ct_pipeline.verification.site_plan import SitePlan
+from ct_pipeline.verification.witness_watch import WitnessWatch
 from ct_pipeline.vocabulary import Reason
 
 MAX_FRUITLESS_SESSIONS = 2  # sessions in a row without one proven answer, after which the hosts are left alone
@@ -38,13 +40,16 @@ class SiteState:
         self.pace = pace
         self.stopped_because: Reading | None = None
         self.reasons: Counter[Reason] = Counter()  # of the list's own addresses that were answered
-        self.books = Bookkeeper(notebook, asks_once=plan.asks_once)
+        self._refuses_us = pace.breaker is not None and pace.breaker.text == REFUSES_US_REPLY.text  # heeded already
+        self.books = Bookkeeper(notebook, asks_once=plan.asks_once, refuses_us=self._refuses_us)
         self._doubted_count = 0  # domains
         self._heeded: tuple[HostGroup, Answer, int] | None = None  # who turned us away, how, in which session
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
         self._groups = deque(plan.groups)  # those that may still need a session
+        self._watch: WitnessWatch[HostGroup] = WitnessWatch()
         for group in plan.groups:
+            group.watch = self._watch
             group.is_cautious = pace.memory.is_cautious
             group.uses_other_sender = pace.memory.prefers_other_sender
 
@@ -55,8 +60,10 @@ class SiteState:
 
     def needy_group(self, now: datetime) -> HostGroup | None:
         """The group that should get a session next, in turn, or None."""
-        if self.stopped_because is not None or not self.pace.may_connect(now):
+        if self.stopped_because is not None or self._watch.is_refused or not self.pace.may_connect(now):
             return None
+        if (group := self._group_of_witness()) is not None:
+            return group
         for _ in range(len(self._groups)):
             group = self._groups.popleft()
             wants_session = group.wants_session(self.session_addresses(group))
@@ -70,6 +77,8 @@ class SiteState:
         """Whether a group wants a session that only has to wait until others of the site have ended."""
         if self.stopped_because is not None or self.pace.is_open(now) or self.pace.may_connect(now):
             return False
+        if self._group_of_witness() is not None:
+            return True
         return any(group.wants_session(self.session_addresses(group)) for group in self._groups)
 
     def session_addresses(self, group: HostGroup) -> int:
@@ -84,6 +93,7 @@ class SiteState:
             group.share(self._domains[name])
         self._feel(answers, now)
         self._heed_doubts(group, session_id, now)
+        self._heed_witness(group, answers, session_id, now)
 
     def heed(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> None:
         """A session has just been told that we are unwelcome: all others stop now, not when that one has closed."""
@@ -99,12 +109,14 @@ class SiteState:
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
         self._learn_manners(group, dialogue, now)
+        if dialogue.is_fruitful and self.books.refuses_us and self.stopped_because is None:
+            self._turn_away(REFUSES_US, REFUSES_US_REPLY, group, group.domains[0].domain, session_id, now)  # still
         refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
         if dialogue.is_out_of_step:
             self._distrust(group, dialogue.voided, session_id, now)
             trouble = self._about_host(group, _OUT_OF_STEP, now)
         if refusal is not None and dialogue.may_change_sender and refusal.reading.reason is Reason.SENDER_REFUSED:
-            self.books.note_probe(session_id, self._as_word_of_host(group, refusal, now))
+            self.books.writer.probe(session_id, self._as_word_of_host(group, refusal, now))
             group.change_sender()
             return False
         if dialogue.is_fruitful:
@@ -169,7 +181,8 @@ class SiteState:
             if is_strain(reply, reading):
                 self.pace.strain(now)
             elif reply.code and reading.reason not in STOP_REASONS:
-                clean_count += 1
+                # What a host that refuses everybody says is no welcome, until it accepts somebody.
+                clean_count += reading.reason is Reason.ACCEPTED or not self.books.refuses_us
         if clean_count:
             self.pace.clean(clean_count, now)
 
@@ -181,10 +194,28 @@ class SiteState:
         self._doubted_count = len(doubted)
         self.pace.strain(now)
         if len(doubted) >= DOUBTED_DOMAINS_BEFORE_STOPPING and self.stopped_because is None:
-            self.pace.unwelcome(IN_DOUBT, IN_DOUBT_REPLY, now)
-            self.stopped_because = IN_DOUBT
-            question = Question(ProbeKind.SESSION, min(doubted), "")
-            self._heeded = (group, Answer(question, IN_DOUBT_REPLY, IN_DOUBT, now, now), session_id)
+            self._turn_away(IN_DOUBT, IN_DOUBT_REPLY, group, min(doubted), session_id, now)
+
+    def _heed_witness(self, group: HostGroup, answers: Sequence[Answer], session_id: int, now: datetime) -> None:
+        """A site that refuses whom it accepted a short time ago refuses us: it is left alone as after any block."""
+        knew_it, self._refuses_us = self._refuses_us, self.books.refuses_us
+        if self._refuses_us and not knew_it and self.stopped_because is None:
+            self._turn_away(REFUSES_US, REFUSES_US_REPLY, group, group.domains[0].domain, session_id, now)
+        elif self._watch.is_refused and any(answer.question.kind is ProbeKind.WITNESS for answer in answers):
+            self._watch.put_back()
+
+    def _turn_away(
+        self, reading: Reading, reply: Reply, group: HostGroup, domain: str, session_id: int, now: datetime
+    ) -> None:
+        """Nobody says so, but its answers show that the site is to be left alone."""
+        self.pace.unwelcome(reading, reply, now)
+        self.stopped_because = reading
+        self._heeded = (group, Answer(Question(ProbeKind.SESSION, domain, ""), reply, reading, now, now), session_id)
+
+    def _group_of_witness(self) -> HostGroup | None:
+        """The group to open a session with because a witness is due, where none is at work there that will ask it."""
+        group = next((group for group in self._watch.hosts_to_visit() if not group.is_closed), None)
+        return group if group is not None and not group.live_sessions else None
 
     def _learn_manners(self, group: HostGroup, dialogue: Dialogue, now: datetime) -> None:
         group.is_cautious = dialogue.loss is not None and not dialogue.is_pipelining_broken
@@ -206,7 +237,7 @@ class SiteState:
             by_domain.setdefault(answer.question.domain, []).append(answer)
         for name, answers in by_domain.items():
             verdict = self._about_host(group, _OUT_OF_STEP, now, name)
-            probe_id = self.books.note_probe(session_id, verdict)
+            probe_id = self.books.writer.probe(session_id, verdict)
             self.books.distrust(mailbox_addresses(answers), verdict.reading, probe_id, now)
 
     def _close(self, group: HostGroup, refusal: Answer, session_id: int, now: datetime) -> None:
@@ -223,7 +254,7 @@ class SiteState:
         elif group.closing is not None:
             return
         verdict = self._as_word_of_host(group, refusal, now)
-        closing = Closing(verdict.reading, self.books.note_probe(session_id, verdict), until_at)
+        closing = Closing(verdict.reading, self.books.writer.probe(session_id, verdict), until_at)
         for closed in self.plan.groups if is_unwelcome or is_cut_off else (group,):
             if closed.closing is None:
                 closed.closing = closing

@@ -95,3 +95,17 @@ class Turncoat:
 
     def __call__(self, command: str) -> list[bytes]:
         return says(OK)(command) if self.accepts_everything else plain(command)
+
+
+@dataclass
+class Grudge:
+    """After so many names it says of everybody that there is no such user, until it has forgiven."""
+
+    after: int
+    has_forgiven: bool = False
+    named: int = 0
+
+    def __call__(self, command: str) -> list[bytes]:
+        self.named += command.startswith("RCPT")
+        is_refused = command.startswith("RCPT") and self.named > self.after and not self.has_forgiven
+        return [UNKNOWN_USER] if is_refused else plain(command)

@@ -9,6 +9,8 @@ from ct_pipeline.sandbox.zones import SERVFAIL, SILENT
 from ct_pipeline.vocabulary import Reason, Status
 from ct_pipeline_tests.end_to_end.situation_hosts import (
     OK,
+    UNKNOWN_USER,
+    Grudge,
     Turncoat,
     greets_with,
     hangs_up_after_a_refusal,
@@ -70,6 +72,8 @@ class Situation:
 
 
 distrustful, become_a_catch_all = Turncoat(), Turncoat()
+for_a_day, for_a_day_from_the_first = Grudge(5), Grudge(0)
+TWENTY = [f"live{number}" for number in range(20)]
 
 SITUATIONS = [
     # those in which open-source verifiers were compared; none of them got all right
@@ -238,6 +242,31 @@ SITUATIONS = [
         "vague refusal of everybody but postmaster",
         {f"live{number}": unknown(Reason.UNCLEAR_REPLY) for number in range(12)},
         (polite(lambda address: OK if address.startswith("postmaster") else b"550 Rejected\r\n"),),
+    ),
+    Situation(
+        "begins to refuse everybody in clear words",
+        # whom the mixed order asks first, with the made-up name as the second
+        dict.fromkeys(TWENTY, unknown(Reason.PROBER_BLOCKED))
+        | dict.fromkeys(("live0", "live1", "live6", "live19"), VALID),
+        (lets_in_for(5, UNKNOWN_USER),),
+    ),
+    Situation(
+        "refuses everybody in clear words for a day",
+        {**dict.fromkeys(TWENTY, VALID), "dead": NOT_FOUND},
+        (for_a_day,),
+        at_first=dict.fromkeys(TWENTY, unknown(Reason.PROBER_BLOCKED))
+        | dict.fromkeys(("live1", "live2", "live12", "live15"), VALID),
+    ),
+    Situation(
+        "refuses everybody in clear words from the first name for a day",
+        {**dict.fromkeys(TWENTY, VALID), "dead": NOT_FOUND},
+        (for_a_day_from_the_first,),
+        at_first=dict.fromkeys(TWENTY, NOT_FOUND),
+    ),
+    Situation(
+        "company of dead names only",
+        {f"dead{number}": NOT_FOUND for number in range(12)},
+        (plain,),
     ),
     Situation(
         "relay denied to everybody",

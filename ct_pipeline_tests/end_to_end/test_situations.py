@@ -18,7 +18,15 @@ from ct_pipeline.storage.verdicts import verdict_words
 from ct_pipeline.vocabulary import Status
 from ct_pipeline_tests.end_to_end.pipeline import take_in
 from ct_pipeline_tests.end_to_end.situation_hosts import Turncoat
-from ct_pipeline_tests.end_to_end.situations import SITUATIONS, Outcome, Situation, become_a_catch_all, distrustful
+from ct_pipeline_tests.end_to_end.situations import (
+    SITUATIONS,
+    Outcome,
+    Situation,
+    become_a_catch_all,
+    distrustful,
+    for_a_day,
+    for_a_day_from_the_first,
+)
 from ct_pipeline_tests.end_to_end.situations_world import SituationsWorld, situations_world
 
 # But where nobody answers: to find that out again takes seconds and shows nothing new.
@@ -27,7 +35,14 @@ update ledger.due set next_attempt_at = now()
 where domain_id in (select domain_id from ledger.domains where lane <> '')
       and not exists (select from ledger.probes p where p.probe_id = due.probe_id and p.reason = 'command_timeout')
 """
-DOUBTS_ARE_OF_YESTERDAY = "update ledger.catch_all_facts set doubted_at = doubted_at - interval '1 day'"
+ALL_IS_OF_YESTERDAY = """
+update ledger.catch_all_facts set doubted_at = doubted_at - interval '1 day', found_at = found_at - interval '1 day';
+update ledger.probes set asked_at = asked_at - interval '1 day'
+"""
+UNSUBSCRIBABLE = """
+select address from ledger.verdicts join ledger.addresses using (address_id)
+where status = 'invalid' and bounce_type = 'hard' and next_check_at is null
+"""
 EVERY_SITE_MAY_BE_TRIED = "update ledger.site_memories set breaker_until_at = now() where breaker_until_at > now()"
 DAYS = [(False, False), (True, True), (False, True)]  # which of the two turncoats accept every name
 
@@ -38,6 +53,7 @@ class Told:
 
     visits: list[dict[str, Outcome]] = field(default_factory=list)
     warnings: list[list[str]] = field(default_factory=list)
+    unsubscribable: list[set[str]] = field(default_factory=list)
     commands: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -52,6 +68,7 @@ def told(settings_for_module: Settings, tmp_path_factory: pytest.TempPathFactory
         for distrustful.accepts_everything, become_a_catch_all.accepts_everything in DAYS:
             visit(settings, world, told)
             let_a_day_pass(settings)
+            for_a_day.has_forgiven = for_a_day_from_the_first.has_forgiven = True
         told.commands = {situation.name: world.commands(situation.name) for situation in SITUATIONS}
     return told
 
@@ -66,13 +83,14 @@ def visit(settings: Settings, world: SituationsWorld, told: Told) -> None:
     told.warnings.append([line for summary in summaries for line in summary.stopped_because])
     with open_ledger(settings) as conn:
         told.visits.append(verdict_words(conn, world.addresses()))
+        told.unsubscribable.append({address for (address,) in conn.execute(UNSUBSCRIBABLE)})
 
 
 def let_a_day_pass(settings: Settings) -> None:
     with open_ledger(settings) as conn:
         conn.execute(EVERYBODY_IS_DUE)
         conn.execute(EVERY_SITE_MAY_BE_TRIED)
-        conn.execute(DOUBTS_ARE_OF_YESTERDAY)
+        conn.execute(ALL_IS_OF_YESTERDAY)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "_"))
@@ -92,6 +110,21 @@ def test_what_a_host_accepts_while_it_is_in_doubt_is_no_evidence(name: str, told
     statuses = {local: told.visits[1][f"{local}@{name}.test"][0] for local in ("live", "dead")}
     assert statuses["dead"] in (Status.INVALID, Status.UNKNOWN)
     assert statuses["live"] in (Status.VALID, Status.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "company-of-dead-names-only",
+        "domain-not-hosted",
+        "refuses-everybody-in-clear-words-from-the-first-name-for-a-day",
+    ],
+)
+def test_what_a_host_says_to_everybody_unsubscribes_nobody_on_one_visit(name: str, told: Told) -> None:
+    of_name = [{a for a in addresses if a.endswith(f"@{name}.test")} for addresses in told.unsubscribable]
+    assert of_name[0] == set()
+    assert of_name[1] == of_name[2] == ({f"dead@{name}.test"} if "day" in name else of_name[2])
+    assert of_name[2]
 
 
 def test_a_domain_in_doubt_is_named(told: Told) -> None:

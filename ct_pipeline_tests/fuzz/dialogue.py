@@ -65,6 +65,9 @@ class Asker:
     def has_asked_all(self) -> bool:
         return False
 
+    def has_witness_due(self) -> bool:
+        return False
+
     def receive(self, question: Question, reading: Reading) -> None:
         self.out.remove(question.address)
         assert question.address not in self.answered, "a second answer"

@@ -102,6 +102,18 @@ def test_a_domain_without_mail_waits_for_its_second_look_up(world: World, reason
     assert make_plan(settings).unsubscribe_count == 1
 
 
+@pytest.mark.parametrize("reason", ["mailbox_not_found", "domain_not_hosted"])
+def test_who_is_still_to_be_asked_again_is_not_unsubscribed(world: World, reason: str) -> None:
+    world.person("gone@a.test", reason)
+    world.conn.execute("update ledger.verdicts set next_check_at = now() + interval '1 day'")
+    settings = world.with_settings(**UNSUBSCRIBE)
+    assert make_plan(settings).held_back == {HeldBack.NEEDS_SECOND_WORD: 1}
+    world.conn.execute("update ledger.verdicts set next_check_at = null")
+    assert make_plan(settings).unsubscribe_count == 1
+    world.conn.execute("update ledger.verdicts set next_check_at = now() + interval '1 day'")
+    assert make_plan(settings).withdrawn == {HeldBack.NEEDS_SECOND_WORD: 1}
+
+
 def test_a_domain_that_was_never_confirmed_waits(world: World) -> None:
     world.person("a@gone.test", "domain_not_found")
     world.conn.execute("update ledger.domains set service_since_at = null")

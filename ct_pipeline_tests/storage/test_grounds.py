@@ -50,6 +50,12 @@ def test_an_unsubscribe_whose_grounds_stand_is_sent(conn: psycopg.Connection, an
     assert whys(conn, add_unsubscribes(conn, [ANN])) == []
 
 
+def test_an_unsubscribe_of_whom_is_to_be_asked_again_waits(conn: psycopg.Connection, ann: int) -> None:
+    batch_id = add_unsubscribes(conn, [ANN])
+    conn.execute("update ledger.verdicts set next_check_at = %s", (NOON + DAY,))
+    assert whys(conn, batch_id) == ["waits to be asked again: its refusal counts once it is repeated"]
+
+
 @pytest.mark.parametrize("was_sent", [False, True])
 @pytest.mark.parametrize(
     ("status", "reason", "why"),

@@ -18,7 +18,7 @@ from ct_pipeline.storage.due import due_addresses
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.probes import ObservationWriter, catch_all_facts, next_ids
 from ct_pipeline.storage.verdicts import evidence_of, keep_verdicts, unjudged_evidence
-from ct_pipeline.verification.probe import Turn
+from ct_pipeline.verification.probe import ProbeKind, Turn
 from ct_pipeline.vocabulary import Reason
 from ct_pipeline_tests.storage.records import (
     DAY,
@@ -145,6 +145,43 @@ def test_who_was_refused_before_is_handed_out_with_that(
     merge_observations(conn, Observations([session()], [said], [turn]), NOON)
     (due,) = due_addresses(conn, LANE, NOON, 10)
     assert due.was_refused is was_refused
+
+
+def test_a_refusal_that_is_not_believed_leaves_what_settled_the_mailbox_before(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test", "bob@x.test")
+    look_up(conn, "x.test")
+    observed = [probe(number, 1 + number % 2, "x.test", code) for number, code in ((1, 250), (2, 550), (3, 550))]
+    observed.append(probe(4, None, "x.test", 0))
+    bob_accepted, bob_refused = Turn(2, None, 1, 1, is_definitive=True), Turn(2, None, 2, 3, is_definitive=True)
+    ann_refused = Turn(1, None, 1, 2, is_definitive=True)
+    merge_observations(conn, Observations([session()], observed, [bob_accepted, ann_refused]), NOON)
+    not_believed = [Turn(1, NOON + DAY, 1, 4, retracted_probe_id=2), Turn(2, NOON + DAY, 2, 4, retracted_probe_id=3)]
+    merge_observations(conn, Observations([], [], [bob_refused, *not_believed]), NOON)
+    kept = conn.execute("select address_id, probe_id, definitive_probe_id from ledger.due order by 1").fetchall()
+    assert kept == [(1, 4, None), (2, 4, 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "reason", "is_definitive", "is_known"),
+    [
+        (ProbeKind.MAILBOX, 550, Reason.MAILBOX_NOT_FOUND, True, True),
+        (ProbeKind.MAILBOX, 550, Reason.UNCLEAR_REPLY, False, False),
+        (ProbeKind.MAILBOX, 250, Reason.ACCEPTED, True, False),
+        (ProbeKind.SESSION, 550, Reason.DOMAIN_NOT_HOSTED, False, True),  # said to a neighbour
+        (ProbeKind.SESSION, 550, Reason.PROBER_BLOCKED, False, False),
+    ],
+)
+def test_when_it_was_last_refused_is_handed_out_with_an_address(
+    conn: psycopg.Connection, kind: ProbeKind, code: int, reason: Reason, is_definitive: bool, is_known: bool
+) -> None:
+    take(conn, "ann@x.test")
+    look_up(conn, "x.test")
+    said = probe(1, 1 if kind is ProbeKind.MAILBOX else None, "x.test", code)
+    said = said._replace(kind=kind, reason=reason, asked_at=NOON - DAY)
+    turn = Turn(1, NOON, 1, 1, is_definitive=is_definitive)
+    merge_observations(conn, Observations([session()], [said], [turn]), NOON)
+    (due,) = due_addresses(conn, LANE, NOON, 10)
+    assert due.refused_at == (NOON - DAY if is_known else None)
 
 
 @pytest.mark.parametrize("text", ["nul\0", "lone \udcff surrogate", "tab\t\\N\nline", "x" * 5000, "\\."])

@@ -43,6 +43,12 @@ def test_every_reason_has_one_plain_sentence_whatever_the_flags(reason):
             "The domain gmial.com does not exist; joe@gmail.com may have been meant.",
         ),
         (
+            Status.INVALID,
+            Reason.MAILBOX_NOT_FOUND,
+            {"will_be_asked_again": True},
+            "The mail server of gmial.com says that this mailbox does not exist; it will be asked again.",
+        ),
+        (
             Status.UNKNOWN,
             Reason.GREYLISTED,
             {"will_be_asked_again": True},

@@ -6,7 +6,8 @@ import pytest
 
 from ct_pipeline.domains.providers import RandomProbe
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import IN_DOUBT, IN_DOUBT_REPLY, Bookkeeper
+from ct_pipeline.verification.bookkeeper import Bookkeeper
+from ct_pipeline.verification.disbelief import IN_DOUBT, IN_DOUBT_REPLY, REFUSES_US, REFUSES_US_REPLY
 from ct_pipeline.verification.host_group import Closing
 from ct_pipeline.verification.notebook import Notebook, Observations
 from ct_pipeline.verification.probe import ProbeKind, Reply, Stage, Turn
@@ -146,10 +147,10 @@ def test_a_fact_that_the_ledger_holds_already_is_not_written():
     assert kept.page.catch_all_facts == []
 
 
-def test_a_domain_that_two_names_show_as_not_hosted_is_settled_by_a_probe_about_the_domain():
+def test_a_domain_that_two_names_show_as_not_hosted_is_asked_once_more_and_shown_by_a_probe_about_it():
     kept = books()
     kept.prove(NOT_HOSTED, NOT_HOSTED)
-    assert kept.finished() == {1, 2, 3, 4, 5}
+    assert all(turn.next_attempt_at and turn.next_attempt_at >= NOW + timedelta(days=1) for turn in kept.page.turns)
     probes = {probe.probe_id: probe for probe in kept.page.probes}
     evidence = {number: probes[turn.probe_id or 0].kind for number, turn in kept.turns().items()}
     session = ProbeKind.SESSION
@@ -256,6 +257,7 @@ def test_what_a_domain_in_doubt_accepts_is_taken_back_from_its_last_clear_refusa
     }
     assert kept.keeper.doubted_domains == {"a.test"}
     assert READER.read(IN_DOUBT_REPLY) == IN_DOUBT, "the judge reads what was recorded"
+    assert READER.read(REFUSES_US_REPLY) == REFUSES_US
     last = kept.page.catch_all_facts[-1]
     assert (last.is_catch_all, last.doubted_at) == (False, NOW)
 

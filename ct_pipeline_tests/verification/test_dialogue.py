@@ -39,6 +39,9 @@ class Source:
     def has_asked_all(self) -> bool:
         return False
 
+    def has_witness_due(self) -> bool:
+        return False
+
     def receive(self, question: Question, reading: Reading) -> None:
         self.answered.append(question)
 

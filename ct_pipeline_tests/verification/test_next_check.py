@@ -71,6 +71,14 @@ def test_a_breaker_that_is_over_by_then_changes_nothing(until_at: datetime) -> N
         (planned(None, attempt_count=0), "it was put off before it was asked"),
         (planned(ACCEPTED), "it is accepted; the made-up name of its domain is asked again, still without an answer"),
         (
+            planned(Reading(Reason.MAILBOX_NOT_FOUND, About.ADDRESS, "x"), attempt_count=1),
+            "it was refused, but nobody was accepted after so many refusals: that counts once it is repeated",
+        ),
+        (
+            planned(Reading(Reason.DOMAIN_NOT_HOSTED, About.DOMAIN, "x"), attempt_count=1),
+            "its host refused the whole domain: that counts once it is repeated",
+        ),
+        (
             planned(Reading(Reason.EGRESS_TROUBLE, About.US, "x"), attempt_count=3),
             "the wait after attempt 3 with this answer is 10 min, up to a tenth longer",
         ),

@@ -34,6 +34,9 @@ class Source:
     def has_asked_all(self) -> bool:
         return not self.left
 
+    def has_witness_due(self) -> bool:
+        return False
+
     def receive(self, question: Question, reading: Reading) -> None: ...
 
     def put_back(self, question: Question) -> None:

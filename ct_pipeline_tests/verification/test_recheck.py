@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct_pipeline.verdicts.evidence import Reading
-from ct_pipeline.verification.bookkeeper import IN_DOUBT
+from ct_pipeline.verification.disbelief import IN_DOUBT
 from ct_pipeline.verification.planner import DOUBT_CONFIRMED_AFTER
 from ct_pipeline.verification.recheck import (
     DELAYS,
