@@ -20,6 +20,7 @@ _HOST = re.compile(
     r"(?![\w-])"
 )
 _NUMBERED = re.compile(r"(?<![^\s<>()\[\],;:\"'=/|])[^\s0-9<>()\[\],;:\"'=/|]*+[0-9][^\s<>()\[\],;:\"'=/|]*+")
+_DOT_AND_LETTER, _DIGIT = re.compile(r"\.[a-z]"), re.compile("[0-9]")  # what these two cannot do without
 # What a relay says before it quotes another host: its "remote server" is the one that speaks, not ours.
 _QUOTING = re.compile(
     r"^[ \t]*+(?:host [^\s\[]{1,255} ?\[[^\]]{1,60}\](?: said:|:(?= [245][0-9]{2}[ -])) "
@@ -65,8 +66,10 @@ class GistMaker:
             gist = _ANGLED.sub("<addr>", gist)
         if "@" in gist:
             gist = _ADDRESS.sub("addr", gist)
-        gist = _HOST.sub(self._names_in_host, gist)
-        gist = _NUMBERED.sub(self._code_or_number, gist)
+        if _DOT_AND_LETTER.search(gist):
+            gist = _HOST.sub(self._names_in_host, gist)
+        if _DIGIT.search(gist):
+            gist = _NUMBERED.sub(self._code_or_number, gist)
         return " ".join(gist.split())
 
     def _names_in(self, match: re.Match[str]) -> str:
