@@ -1,14 +1,15 @@
 """Which of a thousand needles are in a text, without looking for each of them. Pure.
 
-A needle can be in a text only where each of its words is part of one of the text's words. Hosts differ in their sentences,
-hardly in the words: what can be found where a word is said is worked out once, and kept.
+A needle of several words can be in a text only where one of its words is. Hosts differ in their sentences, hardly in their
+words: what can be found where a word is said is worked out once, and kept.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-_PIECE = 4  # letters by which the needles' words are found
+_PIECE = 2  # letters by which the needles' words are found
+_SHORT = 3  # words of fewer letters are everywhere
 _KEPT_WORDS = 8192
 _LONGEST_KEPT_WORD = 40  # hardly any longer one comes twice
 
@@ -19,7 +20,7 @@ class _Hint(NamedTuple):
     """What a word of the text says."""
 
     certain: tuple[int, ...]  # the numbers of needles that are part of this very word
-    possible: tuple[_Numbered, ...]  # needles of which the rarest word is part of it
+    possible: tuple[_Numbered, ...]  # needles that go beyond it
 
 
 class NeedleIndex:
@@ -52,20 +53,20 @@ class _HintsByWord(dict[str, _Hint | None]):
 
     def __init__(self, numbers: Mapping[str, Iterable[int]]) -> None:
         super().__init__()
-        spread = Counter(word for needle in numbers for word in needle.split(" "))
-        by_word: dict[str, list[_Numbered]] = {}
-        for needle, of_it in numbers.items():
-            rarest = min(needle.split(" "), key=lambda word: (not word, spread[word], -len(word)))
-            by_word.setdefault(rarest, []).append((needle, tuple(of_it)))
-        spread = Counter(piece for word in by_word for piece in _pieces(word, _PIECE))
+        spread = Counter(part for needle in numbers for part in _parts(needle))
+        by_part: dict[str, list[_Numbered]] = {}
+        for needle, its_numbers in numbers.items():
+            rarest = min(_parts(needle), key=lambda part: (len(part.strip()) < _SHORT, spread[part], -len(part)))
+            by_part.setdefault(rarest, []).append((needle, tuple(its_numbers)))
+        spread = Counter(piece for part in by_part for piece in _pieces(part))
         self._by_piece: dict[str, list[tuple[str, list[_Numbered]]]] = {}
-        for word, held in by_word.items():
-            rarest = min(_pieces(word, _PIECE), key=spread.__getitem__, default=word)
-            self._by_piece.setdefault(rarest, []).append((word, held))
+        for part, numbered in by_part.items():
+            self._by_piece.setdefault(min(_pieces(part), key=spread.__getitem__), []).append((part, numbered))
         self._indexed = frozenset(self._by_piece)
+        self._lengths = sorted({len(piece) for piece in self._by_piece})
 
     def __missing__(self, word: str) -> _Hint | None:
-        hint = self._hint(word)
+        hint = self._hint(f" {word} ")
         if len(word) <= _LONGEST_KEPT_WORD:
             if len(self) >= _KEPT_WORDS:
                 self.clear()
@@ -75,18 +76,25 @@ class _HintsByWord(dict[str, _Hint | None]):
     def _hint(self, word: str) -> _Hint | None:
         certain: list[int] = []
         possible: list[_Numbered] = []
-        pieces = {piece for length in range(_PIECE + 1) for piece in _pieces(word, length)}
-        for piece in self._indexed.intersection(pieces):
-            for part, held in self._by_piece[piece]:
+        pieces = {word[at : at + length] for length in self._lengths for at in range(len(word) - length + 1)}
+        for piece in self._indexed & pieces:
+            for part, numbered in self._by_piece[piece]:
                 if part in word:
-                    for needle, numbers in held:
-                        if needle == part:
-                            certain += numbers
-                        else:
+                    for needle, numbers in numbered:
+                        if " " in needle:
                             possible.append((needle, numbers))
+                        else:
+                            certain += numbers
         return _Hint(tuple(certain), tuple(possible)) if certain or possible else None
 
 
-def _pieces(word: str, length: int) -> list[str]:
-    """All runs of ``length`` letters in ``word``."""
-    return [word[at : at + length] for at in range(len(word) - length + 1)]
+def _parts(needle: str) -> Iterator[str]:
+    """The words of a needle with the spaces around them: ``"no such"`` is ``"no "`` and ``" such"``."""
+    words = needle.split(" ")
+    for place, word in enumerate(words):
+        yield " " * (place > 0) + word + " " * (place < len(words) - 1)
+
+
+def _pieces(part: str) -> list[str]:
+    """All runs of ``_PIECE`` letters in ``part``, or ``part`` itself where it is shorter."""
+    return [part[at : at + _PIECE] for at in range(max(len(part) - _PIECE, 0) + 1)]

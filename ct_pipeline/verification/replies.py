@@ -28,7 +28,8 @@ class ReplyReader:
         self.version = rules.version
         self._named_providers = frozenset(provider for rule in rules.rules for provider in rule.providers)
         self._gists = GistMaker(rules.kept_names, rules.kept_codes)
-        self._search = RuleSearch(rules.rules)
+        examples = (self._gists.gist(example.text) for rule in rules.rules for example in rule.examples)
+        self._search = RuleSearch(rules.rules, heard=examples)
         self._cached = lru_cache(maxsize=_CACHED_READINGS)(self._decide)
 
     @classmethod

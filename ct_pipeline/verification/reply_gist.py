@@ -15,7 +15,7 @@ _ANGLED = re.compile(r"<[^<>\s]{0,320}>")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]{1,400}")
 _ADDRESS = re.compile(r"(?<![^\s<>\"(),;:\[\]])[^\s<>@\"(),;:\[\]]{1,128}@[^\s<>@\"(),;:\[\]]{1,255}")
 _HOST = re.compile(
-    r"(?<![\w.-])(?:[a-z0-9_-]{1,63}\.){1,8}"
+    r"(?<![\w.-])(?:[a-z0-9_-]{1,63}+\.){1,8}"
     r"(?:com|net|org|edu|gov|mil|info|biz|name|test|example|invalid|local|lan|internal|xn--[a-z0-9-]{1,59}|[a-z]{2})"
     r"(?![\w-])"
 )
@@ -32,7 +32,7 @@ _QUOTING = re.compile(
 _CODES_IN_FRONT = re.compile(
     r"^(?:[ \t]*+(?:[245][0-9]{2}(?:[ -]|$)|#?[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])[ :-]{0,3}))++", re.MULTILINE
 )
-_CODE_AND_DASH = re.compile(r"(?<!\S)[245][0-9]{2}-(?=[^\s0-9])")
+_CODE_AND_DASH = re.compile(r"[245](?<!\S[245])[0-9]{2}-(?=[^\s0-9])")  # digit first: it is found much sooner
 _ENHANCED_AT_START = re.compile(r"\W{0,3}([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
 _ENHANCED_IN_BRACKETS = re.compile(r"\(#?([245]\.[0-9]{1,3}\.[0-9]{1,3})\)")
 

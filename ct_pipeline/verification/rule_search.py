@@ -34,12 +34,12 @@ class _Fitting(NamedTuple):
 
 
 class RuleSearch:
-    """Rules in order."""
+    """Rules in order. ``heard`` are gists of replies, by which it is told which words are rare."""
 
-    def __init__(self, rules: Sequence[ReplyRule]) -> None:
+    def __init__(self, rules: Sequence[ReplyRule], heard: Iterable[str]) -> None:
         self._rules = rules
         self._tests = list(_tests(rules))
-        self._index = NeedleIndex(_rarest_needles(self._tests, rules))
+        self._index = NeedleIndex(_rarest_needles(self._tests, "\n".join(heard)))
         self._applicable = lru_cache(maxsize=_CACHED_CODES)(self._find_applicable)
         self._fitting = lru_cache(maxsize=_CACHED_CODES)(self._find_fitting)
 
@@ -76,9 +76,8 @@ def _tests(rules: Sequence[ReplyRule]) -> Iterator[_Test]:
             yield _Test(place, pattern.regex, pattern.demands)
 
 
-def _rarest_needles(tests: Iterable[_Test], rules: Iterable[ReplyRule]) -> Iterator[tuple[str, int]]:
+def _rarest_needles(tests: Iterable[_Test], heard: str) -> Iterator[tuple[str, int]]:
     """The needles behind which each test stands, with its number."""
-    heard = "\n".join(example.text.lower() for rule in rules for example in rule.examples)
     counted = cache(heard.count)
     for number, test in enumerate(tests):
         for needle in min(test.demands, key=lambda needles: sum(map(counted, needles)), default=_ANY_TEXT):
