@@ -6,7 +6,7 @@ the reader's cache.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MAX_GIST_CHARACTERS = 1000
 
@@ -64,12 +64,12 @@ class GistMaker:
             gist = _URL.sub(self._names_in, gist)
         if "<" in gist:
             gist = _ANGLED.sub("<addr>", gist)
-        if "@" in gist:
-            gist = _ADDRESS.sub("addr", gist)
-        if _DOT_AND_LETTER.search(gist):
-            gist = _HOST.sub(self._names_in_host, gist)
-        if _DIGIT.search(gist):
-            gist = _NUMBERED.sub(self._code_or_number, gist)
+        if (place := gist.find("@")) >= 0:
+            gist = _with_words_replaced(gist, place, _ADDRESS, "addr")
+        if match := _DOT_AND_LETTER.search(gist):
+            gist = _with_words_replaced(gist, match.start(), _HOST, self._names_in_host)
+        if match := _DIGIT.search(gist):
+            gist = _with_words_replaced(gist, match.start(), _NUMBERED, self._code_or_number)
         return " ".join(gist.split())
 
     def _names_in(self, match: re.Match[str]) -> str:
@@ -81,6 +81,14 @@ class GistMaker:
     def _code_or_number(self, match: re.Match[str]) -> str:
         word = match[0].rstrip(".")
         return word if self._codes.fullmatch(word) else "#"
+
+
+def _with_words_replaced(
+    gist: str, place: int, pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str]
+) -> str:
+    """Replace all matches of ``pattern``, the first of which must hold ``place``, or come later. None holds a space."""
+    start = gist.rfind(" ", 0, place) + 1
+    return gist[:start] + pattern.sub(replacement, gist[start:])
 
 
 def enhanced_in(code: int, text: str) -> str:
