@@ -4,14 +4,19 @@ A needle of several words can be in a text only where one of its words is. Hosts
 words: what can be found where a word is said is worked out once, and kept.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from ct_pipeline.verification.reply_patterns import WORD_START
 
 _PIECE = 2  # letters by which the needles' words are found
 _SHORT = 3  # words of fewer letters are everywhere
 _KEPT_WORDS = 8192
 _LONGEST_KEPT_WORD = 40  # hardly any longer one comes twice
+
+_WORD_BEGINS = re.compile(r"\b(?=\w)")
 
 _Numbered = tuple[str, tuple[int, ...]]  # a needle, and its numbers
 
@@ -25,6 +30,8 @@ class _Hint(NamedTuple):
 
 class NeedleIndex:
     """Leads from a text to the numbers of all needles that are in it. Several needles may have the same number.
+
+    In front of a needle ``WORD_START`` means that a word must begin there.
 
     >>> NeedleIndex([("no such ", 1), ("user", 2), ("spam", 3)]).found_in("no such users")
     [1, 2]
@@ -66,7 +73,7 @@ class _HintsByWord(dict[str, _Hint | None]):
         self._lengths = sorted({len(piece) for piece in self._by_piece})
 
     def __missing__(self, word: str) -> _Hint | None:
-        hint = self._hint(f" {word} ")
+        hint = self._hint(f" {word} {with_word_starts(word)}")
         if len(word) <= _LONGEST_KEPT_WORD:
             if len(self) >= _KEPT_WORDS:
                 self.clear()
@@ -86,6 +93,10 @@ class _HintsByWord(dict[str, _Hint | None]):
                         else:
                             certain += numbers
         return _Hint(tuple(certain), tuple(possible)) if certain or possible else None
+
+
+def with_word_starts(text: str) -> str:
+    return _WORD_BEGINS.sub(WORD_START, text)
 
 
 def _parts(needle: str) -> Iterator[str]:

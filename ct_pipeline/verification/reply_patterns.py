@@ -17,7 +17,10 @@ from typing import NamedTuple
 
 Needles = tuple[str, ...]
 
+WORD_START = "\b"  # in front of a needle: a word must begin there
+
 _ESCAPED_LITERAL = re.compile(r"\\([^a-zA-Z0-9])")
+_WORD_LETTER = re.compile(r"\w")
 _QUANTIFIER = re.compile(r"\?|\{(\d+)(?:,\d+)?\}")
 _SHORTEST_USEFUL = 2
 
@@ -34,7 +37,7 @@ class TextPattern(NamedTuple):
         return cls(re.compile(pattern), demands(pattern))
 
     def is_in(self, gist: str) -> bool:
-        if not all(any(needle in gist for needle in needles) for needles in self.demands):
+        if not all(any(needle.lstrip(WORD_START) in gist for needle in needles) for needles in self.demands):
             return False
         return self.regex.search(gist) is not None
 
@@ -51,49 +54,48 @@ def demands(pattern: str) -> tuple[Needles, ...]:
         return ()
     if end != len(pattern):
         return ()
-    return tuple(needles for needles in demanded if min(map(len, needles)) >= _SHORTEST_USEFUL)
+    return tuple(needles for needles in demanded if _shortest(needles) >= _SHORTEST_USEFUL)
 
 
 class _UnknownSyntaxError(ValueError):
     pass
 
 
-def _alternatives(pattern: str, at: int) -> tuple[list[Needles], int]:
+def _alternatives(pattern: str, at: int, start: str = "") -> tuple[list[Needles], int]:
     """What a run of alternatives demands, and where it ends: at a closing bracket or at the end of the pattern.
 
-    A single one demands all that it does; of several, each must name one demand, and one of these is met.
+    A single one demands all that it does; of several, each must name one demand, and one of these is met. ``start`` is
+    ``WORD_START`` behind a boundary of words.
     """
-    demanded, at = _sequence(pattern, at)
+    demanded, at = _sequence(pattern, at, start)
     one_of_each = [max(demanded, key=_usefulness, default=())]
     while at < len(pattern) and pattern[at] == "|":
-        demanded, at = _sequence(pattern, at + 1)
+        demanded, at = _sequence(pattern, at + 1, start)
         one_of_each.append(max(demanded, key=_usefulness, default=()))
     if len(one_of_each) > 1:
         demanded = [tuple(dict.fromkeys(chain.from_iterable(one_of_each)))] if all(one_of_each) else []
     return demanded, at
 
 
-def _sequence(pattern: str, at: int) -> tuple[list[Needles], int]:
+def _sequence(pattern: str, at: int, start: str) -> tuple[list[Needles], int]:
     demanded: list[Needles] = []
-    run = ""
+    run = start
     while at < len(pattern) and pattern[at] not in "|)":
-        letter, of_group, end = _item(pattern, at)
+        letter, of_group, end = _item(pattern, at, run if run == WORD_START else "")
         repeat = _QUANTIFIER.match(pattern, end)
         if letter and repeat is None:
-            run += letter
+            run = letter if run == WORD_START and not _WORD_LETTER.match(letter) else run + letter
         else:
-            if run:
-                demanded.append((run,))
-            run = ""
+            demanded.append((run,))
+            run = WORD_START if pattern[at:end] == r"\b" else ""
             if repeat is None or (repeat[1] is not None and int(repeat[1]) > 0):
                 demanded += [(letter,)] if letter else of_group
         at = repeat.end() if repeat else end
-    if run:
-        demanded.append((run,))
-    return demanded, at
+    demanded.append((run,))
+    return [needles for needles in demanded if _shortest(needles)], at
 
 
-def _item(pattern: str, at: int) -> tuple[str, list[Needles], int]:
+def _item(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
     """One item: the letter that it is, or what it demands; and where it ends."""
     letter = pattern[at]
     if letter in "*+":
@@ -107,15 +109,15 @@ def _item(pattern: str, at: int) -> tuple[str, list[Needles], int]:
         end = pattern.index("]", at + 2)
         return "", [], end + 1
     if letter == "(":
-        return _group(pattern, at)
+        return _group(pattern, at, start)
     return letter, [], at + 1
 
 
-def _group(pattern: str, at: int) -> tuple[str, list[Needles], int]:
+def _group(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
     opening = next((one for one in ("(?:", "(?!", "(?=", "(?<!", "(?<=") if pattern.startswith(one, at)), None)
     if opening is None:
         raise _UnknownSyntaxError
-    demanded, end = _alternatives(pattern, at + len(opening))
+    demanded, end = _alternatives(pattern, at + len(opening), start)
     if pattern[end] != ")":
         raise _UnknownSyntaxError
     return "", (demanded if opening == "(?:" else []), end + 1
@@ -123,4 +125,8 @@ def _group(pattern: str, at: int) -> tuple[str, list[Needles], int]:
 
 def _usefulness(needles: Needles) -> tuple[int, int]:
     """Long needles are rare, and so are few."""
-    return min(map(len, needles)), -len(needles)
+    return _shortest(needles), -len(needles)
+
+
+def _shortest(needles: Needles) -> int:
+    return min(len(needle.lstrip(WORD_START)) for needle in needles)

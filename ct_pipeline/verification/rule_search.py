@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from ct_pipeline.verification.needle_index import NeedleIndex
+from ct_pipeline.verification.needle_index import NeedleIndex, with_word_starts
 from ct_pipeline.verification.probe import Stage
-from ct_pipeline.verification.reply_patterns import Needles
+from ct_pipeline.verification.reply_patterns import WORD_START, Needles
 from ct_pipeline.verification.reply_rules import ReplyRule
 
 _CACHED_CODES = 4096
@@ -78,7 +78,12 @@ def _tests(rules: Sequence[ReplyRule]) -> Iterator[_Test]:
 
 def _rarest_needles(tests: Iterable[_Test], heard: str) -> Iterator[tuple[str, int]]:
     """The needles behind which each test stands, with its number."""
-    counted = cache(heard.count)
+    heard_from_start = with_word_starts(heard)
+
+    @cache
+    def counted(needle: str) -> int:
+        return (heard_from_start if needle.startswith(WORD_START) else heard).count(needle)
+
     for number, test in enumerate(tests):
         for needle in min(test.demands, key=lambda needles: sum(map(counted, needles)), default=_ANY_TEXT):
             yield needle, number
