@@ -19,6 +19,7 @@ Needles = tuple[str, ...]
 
 WORD_START = "\b"  # in front of a needle: a word must begin there
 
+_LETTERS = re.compile(r"[^\\.^$*+?{}\[\]|()]+(?![*+?{])")  # without the one that a quantifier is for
 _ESCAPED_LITERAL = re.compile(r"\\([^a-zA-Z0-9])")
 _WORD_LETTER = re.compile(r"\w")
 _QUANTIFIER = re.compile(r"\?|\{(\d+)(?:,\d+)?\}")
@@ -81,22 +82,24 @@ def _sequence(pattern: str, at: int, start: str) -> tuple[list[Needles], int]:
     demanded: list[Needles] = []
     run = start
     while at < len(pattern) and pattern[at] not in "|)":
-        letter, of_group, end = _item(pattern, at, run if run == WORD_START else "")
+        letters, of_group, end = _item(pattern, at, run if run == WORD_START else "")
         repeat = _QUANTIFIER.match(pattern, end)
-        if letter and repeat is None:
-            run = letter if run == WORD_START and not _WORD_LETTER.match(letter) else run + letter
+        if letters and repeat is None:
+            run = letters if run == WORD_START and not _WORD_LETTER.match(letters) else run + letters
         else:
             demanded.append((run,))
             run = WORD_START if pattern[at:end] == r"\b" else ""
             if repeat is None or (repeat[1] is not None and int(repeat[1]) > 0):
-                demanded += [(letter,)] if letter else of_group
+                demanded += [(letters,)] if letters else of_group
         at = repeat.end() if repeat else end
     demanded.append((run,))
     return [needles for needles in demanded if _shortest(needles)], at
 
 
 def _item(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
-    """One item: the letter that it is, or what it demands; and where it ends."""
+    """One item: the letters that it is, or what it demands; and where it ends."""
+    if letters := _LETTERS.match(pattern, at):
+        return letters[0], [], letters.end()
     letter = pattern[at]
     if letter in "*+":
         raise _UnknownSyntaxError

@@ -84,6 +84,10 @@ def _rarest_needles(tests: Iterable[_Test], heard: str) -> Iterator[tuple[str, i
     def counted(needle: str) -> int:
         return (heard_from_start if needle.startswith(WORD_START) else heard).count(needle)
 
-    for number, test in enumerate(tests):
-        for needle in min(test.demands, key=lambda needles: sum(map(counted, needles)), default=_ANY_TEXT):
+    for number, (_, _, demands) in enumerate(tests):
+        if len(demands) > 1:
+            needles = min(demands, key=lambda needles: sum(map(counted, needles)))
+        else:
+            needles = demands[0] if demands else _ANY_TEXT
+        for needle in needles:
             yield needle, number
