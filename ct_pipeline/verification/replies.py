@@ -18,7 +18,7 @@ from ct_pipeline.verification.rule_search import RuleSearch
 from ct_pipeline.vocabulary import About, Reason
 
 _CACHED_READINGS = 65_536
-_NOTHING_FITS = "no_rule_fits"  # a reply that is no refusal, or no SMTP at all
+_NO_READING = Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, "no_rule_fits")  # it is no refusal, or no SMTP at all
 
 
 class ReplyReader:
@@ -30,6 +30,7 @@ class ReplyReader:
         self._gists = GistMaker(rules.kept_names, rules.kept_codes)
         examples = (self._gists.gist(example.text) for rule in rules.rules for example in rule.examples)
         self._search = RuleSearch(rules.rules, heard=examples)
+        self._readings = {rule.name: Reading(rule.reason, rule.about, rule.name) for rule in rules.rules}
         self._cached = lru_cache(maxsize=_CACHED_READINGS)(self._decide)
 
     @classmethod
@@ -55,6 +56,6 @@ class ReplyReader:
         """The reading of all replies with this gist, and whether the whole text may name a time to come back."""
         rule = self._search.first(stage, code, enhanced, provider, gist)
         if rule is None:
-            return Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, _NOTHING_FITS), False
+            return _NO_READING, False
         asks_for_patience = rule.about in (About.TEMPORARY, About.US) and code > 0
-        return Reading(rule.reason, rule.about, rule.name), asks_for_patience and might_hint(gist)
+        return self._readings[rule.name], asks_for_patience and might_hint(gist)
