@@ -7,11 +7,11 @@ words: what can be found where a word is said is worked out once, and kept.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from operator import add
 from typing import NamedTuple
 
 from ct_pipeline.verification.reply_patterns import WORD_START
 
-_PIECE = 2  # letters by which the needles' words are found
 _SHORT = 3  # words of fewer letters are everywhere
 _KEPT_WORDS = 8192
 _LONGEST_KEPT_WORD = 40  # hardly any longer one comes twice
@@ -65,15 +65,15 @@ class _HintsByWord(dict[str, _Hint | None]):
         for needle, its_numbers in numbers.items():
             rarest = min(_parts(needle), key=lambda part: (len(part.strip()) < _SHORT, spread[part], -len(part)))
             by_part.setdefault(rarest, []).append((needle, tuple(its_numbers)))
-        spread = Counter(piece for part in by_part for piece in _pieces(part))
-        self._by_piece: dict[str, list[tuple[str, list[_Numbered]]]] = {}
+        spread = Counter(pair for part in by_part for pair in _pairs(part))
+        self._by_pair: dict[str, list[tuple[str, list[_Numbered]]]] = {}
         for part, numbered in by_part.items():
-            self._by_piece.setdefault(min(_pieces(part), key=spread.__getitem__), []).append((part, numbered))
-        self._indexed = frozenset(self._by_piece)
-        self._lengths = sorted({len(piece) for piece in self._by_piece})
+            rarest = min(_pairs(part), key=spread.__getitem__, default=part[-1])
+            self._by_pair.setdefault(rarest, []).append((part, numbered))
+        self._indexed = frozenset(self._by_pair)
 
     def __missing__(self, word: str) -> _Hint | None:
-        hint = self._hint(f" {word} {with_word_starts(word)}")
+        hint = self._hint(word)
         if len(word) <= _LONGEST_KEPT_WORD:
             if len(self) >= _KEPT_WORDS:
                 self.clear()
@@ -83,10 +83,11 @@ class _HintsByWord(dict[str, _Hint | None]):
     def _hint(self, word: str) -> _Hint | None:
         certain: list[int] = []
         possible: list[_Numbered] = []
-        pieces = {word[at : at + length] for length in self._lengths for at in range(len(word) - length + 1)}
-        for piece in self._indexed & pieces:
-            for part, numbered in self._by_piece[piece]:
-                if part in word:
+        spaced = f" {word} "
+        both_ways = spaced + with_word_starts(word)
+        for pair in self._indexed.intersection({*word, *_pairs(spaced)}):
+            for part, numbered in self._by_pair[pair]:
+                if part in both_ways:
                     for needle, numbers in numbered:
                         if " " in needle:
                             possible.append((needle, numbers))
@@ -106,6 +107,7 @@ def _parts(needle: str) -> Iterator[str]:
         yield " " * (place > 0) + word + " " * (place < len(words) - 1)
 
 
-def _pieces(part: str) -> list[str]:
-    """All runs of ``_PIECE`` letters in ``part``, or ``part`` itself where it is shorter."""
-    return [part[at : at + _PIECE] for at in range(max(len(part) - _PIECE, 0) + 1)]
+def _pairs(part: str) -> Iterable[str]:
+    """All runs of two letters in ``part``."""
+    letters = part.lstrip(WORD_START)
+    return map(add, letters, letters[1:])
