@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 Needles = tuple[str, ...]
 
-WORD_START = "\b"  # in front of a needle: a word must begin there
+WORD_START = "\b"  # in front of a needle that is no more than one word: the word must begin there
 
 _LETTERS = re.compile(r"[^\\.^$*+?{}\[\]|()]+(?![*+?{])")  # without the one that a quantifier is for
 _ESCAPED_LITERAL = re.compile(r"\\([^a-zA-Z0-9])")
-_WORD_LETTER = re.compile(r"\w")
+_ONE_WORD = re.compile(r"\w+")
 _QUANTIFIER = re.compile(r"\?|\{(\d+)(?:,\d+)?\}")
 _SHORTEST_USEFUL = 2
 
@@ -85,14 +85,14 @@ def _sequence(pattern: str, at: int, start: str) -> tuple[list[Needles], int]:
         letters, of_group, end = _item(pattern, at, run if run == WORD_START else "")
         repeat = _QUANTIFIER.match(pattern, end)
         if letters and repeat is None:
-            run = letters if run == WORD_START and not _WORD_LETTER.match(letters) else run + letters
+            run += letters
         else:
-            demanded.append((run,))
+            demanded.append((_needle(run),))
             run = WORD_START if pattern[at:end] == r"\b" else ""
             if repeat is None or (repeat[1] is not None and int(repeat[1]) > 0):
                 demanded += [(letters,)] if letters else of_group
         at = repeat.end() if repeat else end
-    demanded.append((run,))
+    demanded.append((_needle(run),))
     return [needles for needles in demanded if _shortest(needles)], at
 
 
@@ -124,6 +124,12 @@ def _group(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
     if pattern[end] != ")":
         raise _UnknownSyntaxError
     return "", (demanded if opening == "(?:" else []), end + 1
+
+
+def _needle(run: str) -> str:
+    """``run``, with its word start only where no other follows: several words are rare enough."""
+    letters = run.lstrip(WORD_START)
+    return run if _ONE_WORD.fullmatch(letters) else letters
 
 
 def _usefulness(needles: Needles) -> tuple[int, int]:
