@@ -1,7 +1,7 @@
 """Which of a thousand needles are in a text, without looking for each of them. Pure.
 
-A needle of several words can be in a text only where one of its words is. Hosts differ in their sentences, hardly in their
-words: what can be found where a word is said is worked out once, and kept.
+A needle of several words can be in a text only where one of its words is. Hosts differ in their sentences, hardly in
+their words: what can be found where a word is said is worked out once, and kept.
 """
 
 import re
@@ -85,7 +85,7 @@ class _HintsByWord(dict[str, _Hint | None]):
         possible: list[_Numbered] = []
         spaced = f" {word} "
         both_ways = spaced + with_word_starts(word)
-        for pair in self._indexed.intersection({*word, *_pairs(spaced)}):
+        for pair in self._indexed.intersection({*spaced, *_pairs(spaced)}):
             for part, numbered in self._by_pair[pair]:
                 if part in both_ways:
                     for needle, numbers in numbered:

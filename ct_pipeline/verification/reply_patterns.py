@@ -1,7 +1,7 @@
 """The regular expressions of reply rules, and the words that a text must hold for them to match at all. Pure.
 
-Most rules fail on most replies, and looking for a word is some ten times cheaper than a search. What a pattern demands is
-read off it: of each part that it cannot do without, the words of which one must be there, called needles.
+Most rules fail on most replies, and looking for a word is some ten times cheaper than a search. What a pattern demands
+is read off it: of each part that it cannot do without, the words of which one must be there, called needles.
 
 >>> demands("(?:user|mailbox) .{0,20}unknown")
 (('user', 'mailbox'), ('unknown',))

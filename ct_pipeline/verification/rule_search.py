@@ -1,7 +1,7 @@
 """The first rule that fits a reply, without trying all of them. Pure.
 
-A rule's words and patterns are looked at only where one of their needles is in the text. Of all that a pattern demands, the
-needles that are rarest in gists heard before are looked for first, then the next rarest, then the pattern itself.
+A rule's words and patterns are looked at only where one of their needles is in the text. Of all that a pattern demands,
+the needles that are rarest in gists heard before are looked for first, then the next rarest, then the pattern itself.
 """
 
 import re

@@ -2,8 +2,8 @@
 
 Run from the project's root: ``.venv/bin/python ct_pipeline_tests/benchmarks/reply_reading.py [REPLIES [CORPUS]]``. The
 replies are the rules' own examples, each with another address and another session id every time, as hosts send them.
-Where no two say the same, each also names somebody who has not been named before: no reading is there already. The rows of
-a corpus (see reply_corpus.py) are read by a reader that knows the words but not the sentences, each row once.
+Where no two say the same, each also names somebody who has not been named before: no reading is there already. The
+rows of a corpus (see reply_corpus.py) are read by a reader that knows the words but not the sentences, each row once.
 """
 
 import platform
@@ -82,8 +82,8 @@ def main(count: int, corpus: str | None) -> None:
     rules_read = time.process_time()
     reader = ReplyReader(rules)
     print(
-        f"Python {platform.python_version()}, {len(rules.rules)} rules: read in {1000 * (rules_read - started):.0f} ms of "
-        f"processor, a reader made of them in {1000 * (time.process_time() - rules_read):.0f} ms"
+        f"Python {platform.python_version()}, {len(rules.rules)} rules: read in {1000 * (rules_read - started):.0f} ms "
+        f"of processor time, a reader made of them in {1000 * (time.process_time() - rules_read):.0f} ms"
     )
     alike = replies(count, with_names=False)
     timed("first 500, nothing cached", alike[:500], reader.read)
