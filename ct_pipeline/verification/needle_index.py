@@ -47,7 +47,7 @@ class NeedleIndex:
     def found_in(self, text: str) -> list[int]:
         """The numbers of all needles that are in ``text``, in ascending order."""
         found = [*self._everywhere]
-        for certain, possible in filter(None, map(self._hints.__getitem__, text.split(" "))):
+        for certain, possible in filter(None, map(self._hints.__getitem__, set(text.split(" ")))):
             found += certain
             for needle, numbers in possible:
                 if needle in text:
