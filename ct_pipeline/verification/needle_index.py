@@ -56,7 +56,7 @@ class NeedleIndex:
 
 
 class _HintsByWord(dict[str, _Hint | None]):
-    """Of every word, worked out when it is asked for; bounded."""
+    """The hint of any word, worked out when it is first asked for. Bounded: of too many all are forgotten."""
 
     def __init__(self, numbers: Mapping[str, Iterable[int]]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class _HintsByWord(dict[str, _Hint | None]):
         certain: list[int] = []
         possible: list[_Numbered] = []
         spaced = f" {word} "
-        both_ways = spaced + with_word_starts(word)
+        both_ways = spaced + with_word_starts(word)  # some parts ask for a word start, others go across one
         for pair in self._indexed.intersection({*spaced, *_pairs(spaced)}):
             for part, numbered in self._by_pair[pair]:
                 if part in both_ways:
@@ -97,6 +97,7 @@ class _HintsByWord(dict[str, _Hint | None]):
 
 
 def with_word_starts(text: str) -> str:
+    """``text`` with ``WORD_START`` wherever a word begins."""
     return _WORD_BEGINS.sub(WORD_START, text)
 
 
@@ -108,6 +109,6 @@ def _parts(needle: str) -> Iterator[str]:
 
 
 def _pairs(part: str) -> Iterable[str]:
-    """All runs of two letters in ``part``."""
+    """All runs of two letters in ``part``; its word start is no letter."""
     letters = part.lstrip(WORD_START)
     return map(add, letters, letters[1:])

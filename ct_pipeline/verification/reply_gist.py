@@ -86,7 +86,7 @@ class GistMaker:
 def _with_words_replaced(
     gist: str, place: int, pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str]
 ) -> str:
-    """Replace all matches of ``pattern``, the first of which must hold ``place``, or come later. None holds a space."""
+    """Replace all matches of ``pattern``, none of which has a space in it or ends before ``place``."""
     start = gist.rfind(" ", 0, place) + 1
     return gist[:start] + pattern.sub(replacement, gist[start:])
 

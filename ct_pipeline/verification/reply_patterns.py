@@ -27,7 +27,7 @@ _SHORTEST_USEFUL = 2
 
 
 class TextPattern(NamedTuple):
-    """A regex and what it demands: a text that it matches holds one needle of each."""
+    """A regex and what it demands: a text that it matches holds one needle of each demand."""
 
     regex: re.Pattern[str]
     demands: tuple[Needles, ...]
@@ -44,7 +44,7 @@ class TextPattern(NamedTuple):
 
 
 def demands(pattern: str) -> tuple[Needles, ...]:
-    """Needles of which every match of ``pattern`` holds at least one, for each of its parts of which that can be said.
+    """Needles of which every match of ``pattern`` holds at least one, for each of its parts that have such.
 
     Knows the syntax that reply rules use: no ``*``, ``+``, captures, backreferences, flags (such a pattern demands
     nothing).
@@ -127,7 +127,7 @@ def _group(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
 
 
 def _needle(run: str) -> str:
-    """``run``, with its word start only where no other follows: several words are rare enough."""
+    """``run``, and its word start where it is one word: of several, each would have to have its own."""
     letters = run.lstrip(WORD_START)
     return run if _ONE_WORD.fullmatch(letters) else letters
 
