@@ -7,6 +7,7 @@ their words: what can be found where a word is said is worked out once, and kept
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from operator import add
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _SHORT = 3  # words of fewer letters are everywhere
 _KEPT_WORDS = 8192
 _LONGEST_KEPT_WORD = 40  # hardly any longer one comes twice
 
+_NO_PAIR = ("",)  # where parts of a single letter are kept: looked at with every word
 _WORD_BEGINS = re.compile(r"\b(?=\w)")
 
 _Numbered = tuple[str, tuple[int, ...]]  # a needle, and its numbers
@@ -68,7 +70,7 @@ class _HintsByWord(dict[str, _Hint | None]):
         spread = Counter(pair for part in by_part for pair in _pairs(part))
         self._by_pair: dict[str, list[tuple[str, list[_Numbered]]]] = {}
         for part, numbered in by_part.items():
-            rarest = min(_pairs(part), key=spread.__getitem__, default=part[-1])
+            rarest = min(_pairs(part), key=spread.__getitem__, default=_NO_PAIR[0])
             self._by_pair.setdefault(rarest, []).append((part, numbered))
         self._indexed = frozenset(self._by_pair)
 
@@ -85,7 +87,7 @@ class _HintsByWord(dict[str, _Hint | None]):
         possible: list[_Numbered] = []
         spaced = f" {word} "
         both_ways = spaced + with_word_starts(word)  # some parts ask for a word start, others go across one
-        for pair in self._indexed.intersection({*spaced, *_pairs(spaced)}):
+        for pair in self._indexed.intersection(chain(_NO_PAIR, _pairs(spaced))):
             for part, numbered in self._by_pair[pair]:
                 if part in both_ways:
                     for needle, numbers in numbered:
