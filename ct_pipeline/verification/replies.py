@@ -13,12 +13,12 @@ from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.recheck import might_hint, retry_hint
 from ct_pipeline.verification.reply_gist import GistMaker, enhanced_in
-from ct_pipeline.verification.reply_patterns import NeedleIndex, TextTest, needles_of
-from ct_pipeline.verification.reply_rules import ReplyRule, ReplyRules, load_rules
+from ct_pipeline.verification.reply_rules import ReplyRules, load_rules
+from ct_pipeline.verification.rule_search import RuleSearch
 from ct_pipeline.vocabulary import About, Reason
 
 _CACHED_READINGS = 65_536
-_NOTHING_FITS = "no_rule_fits"  # a reply that is no refusal, or no SMTP at all
+_NO_READING = Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, "no_rule_fits")  # it is no refusal, or no SMTP at all
 
 
 class ReplyReader:
@@ -28,9 +28,9 @@ class ReplyReader:
         self.version = rules.version
         self._named_providers = frozenset(provider for rule in rules.rules for provider in rule.providers)
         self._gists = GistMaker(rules.kept_names, rules.kept_codes)
-        self._needles = NeedleIndex(needle for rule in rules.rules for needle in needles_of(rule.words, rule.patterns))
-        self._rules = [(rule, TextTest.of(rule.words, rule.patterns, self._needles)) for rule in rules.rules]
-        self._applicable = lru_cache(maxsize=4096)(self._find_applicable)
+        examples = (self._gists.gist(example.text) for rule in rules.rules for example in rule.examples)
+        self._search = RuleSearch(rules.rules, heard=examples)
+        self._readings = {rule.name: Reading(rule.reason, rule.about, rule.name) for rule in rules.rules}
         self._cached = lru_cache(maxsize=_CACHED_READINGS)(self._decide)
 
     @classmethod
@@ -54,14 +54,8 @@ class ReplyReader:
 
     def _decide(self, stage: Stage, code: int, enhanced: str, gist: str, provider: str) -> tuple[Reading, bool]:
         """The reading of all replies with this gist, and whether the whole text may name a time to come back."""
-        found = self._needles.found_in(gist)
-        for needed, rule, text_test in self._applicable(stage, code, provider):
-            if needed and not needed & found:
-                continue
-            if text_test.holds(gist, found) and (rule.enhanced is None or rule.enhanced.fullmatch(enhanced)):
-                asks_for_patience = rule.about in (About.TEMPORARY, About.US) and code > 0
-                return Reading(rule.reason, rule.about, rule.name), asks_for_patience and might_hint(gist)
-        return Reading(Reason.UNCLEAR_REPLY, About.UNCLEAR, _NOTHING_FITS), False
-
-    def _find_applicable(self, stage: Stage, code: int, provider: str) -> tuple[tuple[int, ReplyRule, TextTest], ...]:
-        return tuple((test.needed, rule, test) for rule, test in self._rules if rule.applies(stage, code, provider))
+        rule = self._search.first(stage, code, enhanced, provider, gist)
+        if rule is None:
+            return _NO_READING, False
+        asks_for_patience = rule.about in (About.TEMPORARY, About.US) and code > 0
+        return self._readings[rule.name], asks_for_patience and might_hint(gist)

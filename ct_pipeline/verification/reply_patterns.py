@@ -1,186 +1,141 @@
-"""The regular expressions of reply rules, behind the words that a text must hold for them to match at all. Pure.
+"""The regular expressions of reply rules, and the words that a text must hold for them to match at all. Pure.
 
-Most rules fail on most replies, and looking for a word is some ten times cheaper than a search. The words, called
-needles, are read off the pattern: of all that it demands, those whose shortest is longest. All needles of all rules are
-looked for in one pass.
+Most rules fail on most replies, and looking for a word is some ten times cheaper than a search. What a pattern demands
+is read off it: of each part that it cannot do without, the words of which one must be there, called needles.
 
->>> needles("(?:user|mailbox) .{0,20}unknown")
-('unknown',)
->>> needles(r"no such (?:user|recipient)s?\\b")
-('no such ',)
->>> needles("[a-z]?")
+>>> demands("(?:user|mailbox) .{0,20}unknown")
+(('user', 'mailbox'), ('unknown',))
+>>> demands(r"no such (?:user|recipient)s?\\b")
+(('no such ',), ('user', 'recipient'))
+>>> demands("[a-z]?")
 ()
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+Needles = tuple[str, ...]
+
+WORD_START = "\b"  # in front of a needle that is no more than one word: the word must begin there
+
+_LETTERS = re.compile(r"[^\\.^$*+?{}\[\]|()]+(?![*+?{])")  # without the one that a quantifier is for
 _ESCAPED_LITERAL = re.compile(r"\\([^a-zA-Z0-9])")
+_ONE_WORD = re.compile(r"\w+")
 _QUANTIFIER = re.compile(r"\?|\{(\d+)(?:,\d+)?\}")
 _SHORTEST_USEFUL = 2
-_PIECE = 4  # letters by which needles are sorted
-_PIECES = tuple(slice(at, at + _PIECE) for at in range(1000))  # made once: cutting texts up is most of the work
 
 
 class TextPattern(NamedTuple):
-    """A regex and its needles: one of them is in every text that it matches; without needles, any text may match."""
+    """A regex and what it demands: a text that it matches holds one needle of each demand."""
 
     regex: re.Pattern[str]
-    needles: tuple[str, ...]
+    demands: tuple[Needles, ...]
 
     @classmethod
     def compile(cls, pattern: str) -> "TextPattern":
         """Raises ``re.error`` when ``pattern`` is no regular expression."""
-        return cls(re.compile(pattern), needles(pattern))
+        return cls(re.compile(pattern), demands(pattern))
 
     def is_in(self, gist: str) -> bool:
-        if self.needles and not any(needle in gist for needle in self.needles):
+        if not all(any(needle.lstrip(WORD_START) in gist for needle in needles) for needles in self.demands):
             return False
         return self.regex.search(gist) is not None
 
 
-class NeedleIndex:
-    """Says which of many needles are in a text, as bits of one number."""
+def demands(pattern: str) -> tuple[Needles, ...]:
+    """Needles of which every match of ``pattern`` holds at least one, for each of its parts that have such.
 
-    def __init__(self, words: Iterable[str]) -> None:
-        distinct = list(dict.fromkeys(words))
-        counts = Counter(piece for word in distinct for piece in set(_pieces(word)))
-        self._bits = {word: 1 << number for number, word in enumerate(distinct)}
-        self._by_piece: dict[str, list[tuple[str, int]]] = {}  # each word under the piece that fewest words hold
-        self._short: list[tuple[str, int]] = []
-        for word, bit in self._bits.items():
-            piece = min(_pieces(word), key=lambda piece: counts[piece], default=None)
-            known = self._short if piece is None else self._by_piece.setdefault(piece, [])
-            known.append((word, bit))
-        self._indexed = frozenset(self._by_piece)
-
-    def bits(self, words: Iterable[str]) -> int:
-        """The bits of ``words``, all of them known."""
-        return sum(self._bits[word] for word in set(words))
-
-    def found_in(self, text: str) -> int:
-        """The bits of all needles that are in ``text``."""
-        found = 0
-        for piece in self._indexed.intersection(_pieces(text)):
-            for word, bit in self._by_piece[piece]:
-                if word in text:
-                    found |= bit
-        for word, bit in self._short:
-            if word in text:
-                found |= bit
-        return found
-
-
-def _pieces(text: str) -> Iterable[str]:
-    """All runs of ``_PIECE`` letters in ``text``."""
-    count = max(len(text) - _PIECE + 1, 0)
-    places = _PIECES[:count] if count <= len(_PIECES) else [slice(at, at + _PIECE) for at in range(count)]
-    return map(text.__getitem__, places)
-
-
-class TextTest(NamedTuple):
-    """What a rule asks of a gist: that a word is in it, or that a pattern matches; nothing when it has neither."""
-
-    takes_any: bool
-    needed: int  # bits of which one must be found; 0: a pattern has no needles
-    words: int
-    patterns: tuple[tuple[int, re.Pattern[str]], ...]  # with the bits of its needles; 0: it has none
-
-    @classmethod
-    def of(cls, words: Sequence[str], patterns: Sequence[TextPattern], index: NeedleIndex) -> "TextTest":
-        by_needles = tuple((index.bits(one.needles), one.regex) for one in patterns)
-        needed = index.bits(needles_of(words, patterns)) if all(bits for bits, _ in by_needles) else 0
-        return cls(not words and not patterns, needed, index.bits(words), by_needles)
-
-    def holds(self, gist: str, found: int) -> bool:
-        """Whether ``gist``, in which the needles ``found`` are, is such a text."""
-        if self.takes_any or self.words & found:
-            return True
-        return any((not bits or bits & found) and regex.search(gist) for bits, regex in self.patterns)
-
-
-def needles_of(words: Sequence[str], patterns: Sequence[TextPattern]) -> list[str]:
-    """All needles of a rule: plain words are their own."""
-    return [*words, *(needle for pattern in patterns for needle in pattern.needles)]
-
-
-def needles(pattern: str) -> tuple[str, ...]:
-    """Texts of which every match of ``pattern`` holds at least one; none where nothing can be said.
-
-    Knows the syntax that reply rules use: no ``*``, ``+``, captures, backreferences, flags (such a pattern gets none).
+    Knows the syntax that reply rules use: no ``*``, ``+``, captures, backreferences, flags (such a pattern demands
+    nothing).
     """
     try:
-        alternatives, end = _alternatives(pattern, 0)
+        demanded, end = _alternatives(pattern, 0)
     except (_UnknownSyntaxError, IndexError):
         return ()
-    if end != len(pattern) or any(len(word) < _SHORTEST_USEFUL for word in alternatives):
+    if end != len(pattern):
         return ()
-    return alternatives
+    return tuple(needles for needles in demanded if _shortest(needles) >= _SHORTEST_USEFUL)
 
 
 class _UnknownSyntaxError(ValueError):
     pass
 
 
-def _alternatives(pattern: str, at: int) -> tuple[tuple[str, ...], int]:
-    """What a run of alternatives demands, and where it ends: at a closing bracket or at the end of the pattern."""
-    demanded: list[str] = []
-    is_open = False  # one of the alternatives demands nothing
-    while True:
-        words, at = _sequence(pattern, at)
-        is_open = is_open or not words
-        demanded += words
-        if at >= len(pattern) or pattern[at] == ")":
-            return (() if is_open else tuple(dict.fromkeys(demanded))), at
-        at += 1  # the bar
+def _alternatives(pattern: str, at: int, start: str = "") -> tuple[list[Needles], int]:
+    """What a run of alternatives demands, and where it ends: at a closing bracket or at the end of the pattern.
+
+    A single one demands all that it does; of several, each must name one demand, and one of these is met. ``start`` is
+    ``WORD_START`` behind a boundary of words.
+    """
+    demanded, at = _sequence(pattern, at, start)
+    one_of_each = [max(demanded, key=_usefulness, default=())]
+    while at < len(pattern) and pattern[at] == "|":
+        demanded, at = _sequence(pattern, at + 1, start)
+        one_of_each.append(max(demanded, key=_usefulness, default=()))
+    if len(one_of_each) > 1:
+        demanded = [tuple(dict.fromkeys(chain.from_iterable(one_of_each)))] if all(one_of_each) else []
+    return demanded, at
 
 
-def _sequence(pattern: str, at: int) -> tuple[tuple[str, ...], int]:
-    best: tuple[str, ...] = ()
-    run = ""
+def _sequence(pattern: str, at: int, start: str) -> tuple[list[Needles], int]:
+    demanded: list[Needles] = []
+    run = start
     while at < len(pattern) and pattern[at] not in "|)":
-        letter, words, end = _item(pattern, at)
+        letters, of_group, end = _item(pattern, at, run if run == WORD_START else "")
         repeat = _QUANTIFIER.match(pattern, end)
-        is_certain = repeat is None or (repeat[1] is not None and int(repeat[1]) > 0)
-        if letter and repeat is None:
-            run += letter
+        if letters and repeat is None:
+            run += letters
         else:
-            best, run = _better(best, (run,)), ""
-            if is_certain and (words or letter):
-                best = _better(best, words or (letter,))
+            demanded.append((_needle(run),))
+            run = WORD_START if pattern[at:end] == r"\b" else ""
+            if repeat is None or (repeat[1] is not None and int(repeat[1]) > 0):
+                demanded += [(letters,)] if letters else of_group
         at = repeat.end() if repeat else end
-    return _better(best, (run,)), at
+    demanded.append((_needle(run),))
+    return [needles for needles in demanded if _shortest(needles)], at
 
 
-def _item(pattern: str, at: int) -> tuple[str, tuple[str, ...], int]:
-    """One item: the letter that it is, or what it demands; and where it ends."""
+def _item(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
+    """One item: the letters that it is, or what it demands; and where it ends."""
+    if letters := _LETTERS.match(pattern, at):
+        return letters[0], [], letters.end()
     letter = pattern[at]
     if letter in "*+":
         raise _UnknownSyntaxError
     if letter in ".^$":
-        return "", (), at + 1
+        return "", [], at + 1
     if letter == "\\":
         literal = _ESCAPED_LITERAL.match(pattern, at)
-        return (literal[1] if literal else ""), (), at + 2
+        return (literal[1] if literal else ""), [], at + 2
     if letter == "[":
         end = pattern.index("]", at + 2)
-        return "", (), end + 1
+        return "", [], end + 1
     if letter == "(":
-        return _group(pattern, at)
-    return letter, (), at + 1
+        return _group(pattern, at, start)
+    return letter, [], at + 1
 
 
-def _group(pattern: str, at: int) -> tuple[str, tuple[str, ...], int]:
+def _group(pattern: str, at: int, start: str) -> tuple[str, list[Needles], int]:
     opening = next((one for one in ("(?:", "(?!", "(?=", "(?<!", "(?<=") if pattern.startswith(one, at)), None)
     if opening is None:
         raise _UnknownSyntaxError
-    words, end = _alternatives(pattern, at + len(opening))
+    demanded, end = _alternatives(pattern, at + len(opening), start)
     if pattern[end] != ")":
         raise _UnknownSyntaxError
-    return "", (words if opening == "(?:" else ()), end + 1
+    return "", (demanded if opening == "(?:" else []), end + 1
 
 
-def _better(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    return max(one, other, key=lambda words: (min(map(len, words), default=0), -len(words)))
+def _needle(run: str) -> str:
+    """``run``, and its word start where it is one word: of several, each would have to have its own."""
+    letters = run.lstrip(WORD_START)
+    return run if _ONE_WORD.fullmatch(letters) else letters
+
+
+def _usefulness(needles: Needles) -> tuple[int, int]:
+    """Long needles are rare, and so are few."""
+    return _shortest(needles), -len(needles)
+
+
+def _shortest(needles: Needles) -> int:
+    return min(len(needle.lstrip(WORD_START)) for needle in needles)

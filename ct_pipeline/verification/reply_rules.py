@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -75,8 +76,9 @@ def may_say(reason: Reason, about: About, stage: Stage, code: int) -> bool:
     return True
 
 
+@cache
 def load_rules() -> ReplyRules:
-    """Read the rules that come with the package.
+    """Read the rules that come with the package, once in a process.
 
     Raises:
         ReplyRulesError: a rule is malformed, or two share a name.

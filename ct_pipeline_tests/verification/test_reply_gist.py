@@ -1,9 +1,10 @@
 """What is left of a reply's text when names, hosts and numbers are taken out."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ct_pipeline.verification import reply_gist
 from ct_pipeline.verification.reply_gist import MAX_GIST_CHARACTERS, GistMaker, enhanced_in
 
 GISTS = GistMaker(names=["spamhaus", "(?<=p=)nosuchuser"], codes=["ib[0-9]{3}"])
@@ -40,6 +41,20 @@ def test_gists_are_short_lower_case_and_on_one_line(text):
     assert "\n" not in gist
     assert gist == gist.strip()
     assert len(gist) <= 6 * MAX_GIST_CHARACTERS  # "<>" becomes "<addr>", and lower case may be longer
+
+
+FRAGMENTS = [*"ab1@.<>-_()[]: \n\t", "host", ".com", ".net", "a.b", "é", "user@", "mx1.", "192.0.2.1", "x" * 70]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_what_is_taken_out_from_the_first_word_on_is_all_there_is(text):
+    """Nothing that an address, a host name or a word with digits needs stands before the word that is begun with."""
+    everywhere = reply_gist._ANGLED.sub("<addr>", text)
+    for pattern, mark in ((reply_gist._ADDRESS, "addr"), (reply_gist._HOST, "host"), (reply_gist._NUMBERED, "#")):
+        everywhere = pattern.sub(mark, everywhere)
+    without_codes = reply_gist._CODES_IN_FRONT.sub("", text)
+    assume(without_codes == text and "remote " not in text and not text.startswith("host "))
+    assert GISTS.gist(text) == " ".join(everywhere.split())
 
 
 @pytest.mark.parametrize(
