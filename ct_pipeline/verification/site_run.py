@@ -3,6 +3,7 @@ allows, ended politely, recorded."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -33,8 +34,8 @@ class SiteRun:
     session_count: int = 0
 
     def __post_init__(self) -> None:
+        self._read = _reader(self.around.read, self.plan.provider)
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
-        self._last_reply: Reply | None = None
         self._live: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None  # while the pace wants the next session later
@@ -136,12 +137,6 @@ class SiteRun:
 
     def _may_ask(self) -> bool:
         return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
-
-    def _read(self, reply: Reply) -> Reading:
-        if reply is not self._last_reply:  # nearly always the same "Ok", and then the same record
-            self._last_reading = self.around.read(reply, self.plan.provider)
-            self._last_reply = reply
-        return self._last_reading
 
     # -- one session ---
 
@@ -247,6 +242,20 @@ class SiteRun:
     def _keep_memory(self) -> None:
         if (memory := self.gate.pace.take_memory()) is not None:
             self.notebook.page.site_memories.append(memory)
+
+
+def _reader(read: Callable[[Reply, str], Reading], provider: str) -> Callable[[Reply], Reading]:
+    """Reads what hosts of ``provider`` say. A function, not a method: whoever kept that would keep its owner."""
+    last_reply: Reply | None = None
+    last_reading: Reading | None = None
+
+    def read_reply(reply: Reply) -> Reading:
+        nonlocal last_reply, last_reading
+        if last_reading is None or reply is not last_reply:  # nearly always the same "Ok", and then the same record
+            last_reply, last_reading = reply, read(reply, provider)
+        return last_reading
+
+    return read_reply
 
 
 def _outcome_of_refusal(reply: Reply) -> str:
