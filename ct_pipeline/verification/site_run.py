@@ -25,12 +25,16 @@ from ct_pipeline.vocabulary import Reason
 
 @dataclass
 class SiteRun:
-    """Runs one :class:`SitePlan`, once. Another run of the same site may go on beside it, if they share ``gate``."""
+    """Runs one :class:`SitePlan`, once. Another run of the same site may go on beside it, if they share ``gate``.
+
+    ``has_slot``: whoever began the run has taken a slot for its first session.
+    """
 
     plan: SitePlan
     around: Surroundings
     notebook: Notebook
     gate: SiteGate
+    has_slot: bool = False
     session_count: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +86,7 @@ class SiteRun:
                     raise self._failure
             finally:
                 self._is_stopping = True
+                self._give_back_slot()
                 if self._alarm is not None:
                     self._alarm.cancel()
                 if self._live:
@@ -95,21 +100,26 @@ class SiteRun:
         """Begin the sessions that are needed now. Returns whether more are needed, once the pace allows."""
         while self._failure is None and (group := self._needy_group()) is not None:
             if self._is_too_early():
+                self._give_back_slot()
                 return True
-            has_to_wait = self.around.slots.locked()
-            await self.around.slots.acquire()
-            if has_to_wait:
-                group = self._needy_group()  # meanwhile much may have changed
-                if group is None or self._failure is not None or self._is_too_early():
-                    self.around.slots.release()
-                    continue
+            if not self.has_slot:
+                await self.around.slots.acquire()
+                self.has_slot = True
+                continue  # meanwhile much may have changed
+            self.has_slot = False  # it is the session's
             group.live_sessions += 1
             self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))
             self._live.add(task)
             # A callback, since a task that is cancelled before it starts runs none of its own clean-up.
             task.add_done_callback(partial(self._end_session, group))
+        self._give_back_slot()
         return self._may_ask() and self._state.is_held_up(self.around.clock())
+
+    def _give_back_slot(self) -> None:
+        if self.has_slot:
+            self.has_slot = False
+            self.around.slots.release()
 
     def _is_too_early(self) -> bool:
         """Whether the pace wants the next session later; there is news when its time has come."""
