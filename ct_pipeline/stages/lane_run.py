@@ -184,9 +184,7 @@ class LaneRun:
 
     # -- asking ---
 
-    async def _ask_and_keep(
-        self, site: SiteAtWork, batch: Batch, plan: SitePlan, memory: SiteMemory | None
-    ) -> None:
+    async def _ask_and_keep(self, site: SiteAtWork, batch: Batch, plan: SitePlan, memory: SiteMemory | None) -> None:
         await self._around.slots.acquire()  # first of all: thousands wait for their turn, and hold no more than a plan
         run = batch.run = self._site_run(site, plan, memory)
         turns_before = site.turn_count
