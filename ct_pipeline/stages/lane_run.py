@@ -75,6 +75,7 @@ class LaneRun:
             lane, around.egress.name, tools.providers, tools.limits, tools.lists, tools.pull_id
         )
         self._sites: dict[str, SiteAtWork] = {}
+        self._sites_with_more: dict[str, SiteAtWork] = {}  # few of them
         self._ended: list[tuple[str, asyncio.Future[None]]] = []  # batches that nobody has looked at yet
         self._news = asyncio.Event()
         self._batch_count = 0  # under way
@@ -107,7 +108,7 @@ class LaneRun:
     # -- handing out ---
 
     async def _hand_out(self) -> None:
-        for name, site in [(name, site) for name, site in self._sites.items() if site.has_more]:
+        for name, site in list(self._sites_with_more.items()):
             if site.wants_more and (site.asks_nobody or self._has_room_for(site)):
                 await self._hand_out_more_of(name, site)
         if self._is_swept and self._clock() >= self._sweep_again_at:
@@ -151,7 +152,7 @@ class LaneRun:
             portion = await self._take(Wish(UNASKED_BATCH, only_site=name, in_flight=in_flight))
         if portion is None or portion.plan.sites:  # so many are not asked about at once
             portion = await self._take(Wish(self._batch_size, only_site=name, in_flight=in_flight))
-        site.has_more = portion.is_cut_off
+        self._note_more(name, site, has_more=portion.is_cut_off)
         self._begin(portion)
 
     async def _take(self, wish: Wish) -> Portion:
@@ -164,7 +165,8 @@ class LaneRun:
         for name, address_ids in portion.address_ids.items():
             self._has_found = True
             site = self._sites.setdefault(name, SiteAtWork())
-            site.has_more |= portion.is_cut_off and name == portion.last_site
+            if portion.is_cut_off and name == portion.last_site:
+                self._note_more(name, site, has_more=True)
             plan = plans.get(name)
             site.asks_nobody = plan is None
             batch = Batch(address_ids, is_asked=plan is not None)
@@ -176,6 +178,13 @@ class LaneRun:
             site.batches[done] = batch
             self._batch_count += 1
             done.add_done_callback(partial(self._note_end, name))
+
+    def _note_more(self, name: str, site: SiteAtWork, *, has_more: bool) -> None:
+        site.has_more = has_more
+        if has_more:
+            self._sites_with_more[name] = site
+        else:
+            self._sites_with_more.pop(name, None)
 
     def _settle_unasked(self, due: list[DueAddress]) -> int:
         turns = [Turn(one.address_id, None, one.attempt_count, None) for one in due]
@@ -254,7 +263,7 @@ class LaneRun:
     async def _wait(self) -> None:
         """Until a batch is done, a site may want its next one, or the lane is to be swept again."""
         seconds = max(0.0, self._sweep_again_at - self._clock()) if self._is_swept else None
-        if any(site.has_more for site in self._sites.values()):
+        if self._sites_with_more:
             seconds = LOOK_AGAIN_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -271,6 +280,7 @@ class LaneRun:
         done.result()
         if not site.batches and not site.wants_more:
             del self._sites[name]
+            self._sites_with_more.pop(name, None)
             if site.is_left_alone:
                 self._left_alone.add(name)
 

@@ -1,5 +1,6 @@
 """Which of a group's hosts a session is opened with, and what is remembered of those that could not be reached."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -56,9 +57,10 @@ class Dialer:
         """
         around = self._around
         dial_count = 0
-        best = min((mx.preference for mx in group.mx_hosts), default=0)
-        worst = max((mx.preference for mx in group.mx_hosts), default=0)
-        for preference, host, address in self._endpoints(group):
+        endpoints = self._endpoints(group)
+        best = min((preference for preference, _, _ in endpoints), default=0)
+        worst = math.inf
+        for preference, host, address in endpoints:
             if preference > worst:
                 continue
             started_at = around.clock()

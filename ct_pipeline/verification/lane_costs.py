@@ -80,7 +80,9 @@ class _Lane:
     def site(self, name: str, egress: str) -> _Site:
         if len(self.sites) >= 2 * SITES_KEPT and (name, egress) not in self.sites:
             self.sites = dict(sorted(self.sites.items(), key=lambda item: item[1].rank, reverse=True)[:SITES_KEPT])
-        return self.sites.setdefault((name, egress), _Site())
+        if (site := self.sites.get((name, egress))) is None:
+            site = self.sites[name, egress] = _Site()
+        return site
 
 
 class LaneCosts:

@@ -41,7 +41,6 @@ class SiteRun:
         self._read = _reader(self.around.read, self.plan.provider)
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
         self._live: set[asyncio.Task[None]] = set()
-        self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None  # while the pace wants the next session later
         self._failure: BaseException | None = None
         self._is_stopping = False
