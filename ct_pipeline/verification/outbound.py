@@ -51,7 +51,8 @@ async def _connect_straight(address: str, port: int, seconds: float, source_addr
     is_ipv6 = _is_ipv6(address)
     if source_address is not None and _is_ipv6(source_address) != is_ipv6:
         raise OSError(errno.ENETUNREACH, "the host's address is of another kind than our source address")
-    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named: where it is, the loop's transport sends each command without delay (TCP_NODELAY).
+    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         connected.setblocking(False)
         if source_address is not None:
