@@ -44,7 +44,10 @@ async def connect_socket(
     """
     if proxy is None:
         return await _connect_straight(address, port, seconds, source_address)
-    return await _connect_through(proxy.get_secret_value(), address, port, seconds)
+    connected = await _connect_through(proxy.get_secret_value(), address, port, seconds)
+    with contextlib.suppress(OSError):  # the connection may have ended already
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
 
 
 async def _connect_straight(address: str, port: int, seconds: float, source_address: str | None) -> socket.socket:
