@@ -4,7 +4,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-OBJECTS_BETWEEN_COLLECTIONS = 250_000  # some 50 MiB, were they all garbage; Python's own is 700
+OBJECTS_BETWEEN_COLLECTIONS = 500_000  # some 100 MiB, were they all garbage; Python's own is 700
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ct_pipeline.verification.connection import Connection, Refusal, open_connection
 from ct_pipeline.verification.host_group import HostGroup
@@ -15,8 +15,7 @@ MAX_DIALS = 6  # connections tried before a group of domains counts as unreachab
 ADDRESSES_PER_HOST = 2  # tried before the next host has its turn; the others come last
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try to open a session, and what came of it."""
 
     host: str

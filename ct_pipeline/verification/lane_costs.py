@@ -33,10 +33,11 @@ class _Counts:
         self.rcpt_count += session.rcpt_count
 
     def add_probe(self, probe: Probe) -> None:
-        self.random_probe_count += probe.kind is ProbeKind.RANDOM
-        self.control_probe_count += probe.kind in (ProbeKind.CONTROL, ProbeKind.WITNESS)
-        self.reply_count += probe.reply.code > 0
-        self.temporary_reply_count += 400 <= probe.reply.code <= 499
+        kind, code = probe.kind, probe.reply.code
+        self.random_probe_count += kind is ProbeKind.RANDOM
+        self.control_probe_count += kind is ProbeKind.CONTROL or kind is ProbeKind.WITNESS
+        self.reply_count += code > 0
+        self.temporary_reply_count += 400 <= code <= 499
 
     def add_replies(self, others: "_Counts") -> None:
         self.random_probe_count += others.random_probe_count

@@ -68,7 +68,9 @@ class SiteState:
 
     def is_held_up(self, now: datetime) -> bool:
         """Whether a group wants a session that only has to wait until others of the site have ended."""
-        if self.stopped_because is not None or self.pace.is_open(now) or self.pace.may_connect(now):
+        if not self._groups or self.stopped_because is not None or self.pace.is_open(now):
+            return False
+        if self.pace.may_connect(now):
             return False
         return any(group.wants_session(self.session_addresses(group)) for group in self._groups)
 
