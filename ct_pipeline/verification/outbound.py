@@ -82,10 +82,11 @@ async def _connect(connected: socket.socket, address: str, port: int, seconds: f
 async def _until_writable(connected: socket.socket, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     is_writable = loop.create_future()
-    loop.add_writer(connected, lambda: is_writable.done() or is_writable.set_result(None))
-    alarm = loop.call_later(seconds, lambda: is_writable.done() or is_writable.set_exception(TimeoutError()))
+    loop.add_writer(connected, lambda: is_writable.done() or is_writable.set_result(True))
+    alarm = loop.call_later(seconds, lambda: is_writable.done() or is_writable.set_result(False))
     try:
-        await is_writable
+        if not await is_writable:
+            raise TimeoutError
     finally:
         alarm.cancel()
         loop.remove_writer(connected)
