@@ -1,4 +1,5 @@
-"""The socket side of a session: it is opened (``opening.py``), carries a dialogue (``exchange.py``), and is closed."""
+"""The socket side of a session: it is opened (``opening.py``); then our own protocol carries the dialogue on its
+transport, because aiosmtplib gives a stray line to the next command."""
 
 import asyncio
 import contextlib
@@ -10,12 +11,14 @@ from functools import partial
 
 from pydantic import SecretStr
 
+from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.dialogue import Dialogue
 from ct_pipeline.verification.exchange import CLOSING_TIMEOUT_SECONDS, Exchange
-from ct_pipeline.verification.opening import NotOpened, Opened, open_session
+from ct_pipeline.verification.opening import NotOpened, open_session
 from ct_pipeline.verification.outbound import EgressTroubleError, connect_socket
 from ct_pipeline.verification.probe import Reply, Stage
 from ct_pipeline.verification.reply_parser import NotSmtpError, clean_text, no_reply
+from ct_pipeline.verification.reply_stream import ReplyStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,15 @@ class Refusal:
 class Connection:
     """An SMTP session that has been greeted and has said EHLO. Made by :func:`open_connection`."""
 
-    def __init__(self, opened: Opened) -> None:
-        self.capabilities = opened.capabilities
-        self.is_tls = opened.is_tls
-        self.tls_failed = False  # the host offered TLS, and it did not work
-        self._transport = opened.transport
-        self._replies = opened.replies
+    def __init__(
+        self, transport: asyncio.Transport, capabilities: Capabilities, *, is_tls: bool, tls_failed: bool
+    ) -> None:
+        self.capabilities = capabilities
+        self.is_tls = is_tls
+        self.tls_failed = tls_failed  # the host offered TLS, and it did not work
+        self._transport = transport
+        self._replies = ReplyStream()
+        transport.set_protocol(self._replies)
 
     async def converse(
         self,
@@ -142,6 +148,7 @@ async def _attempt(
     dial: Callable[[], Awaitable[socket.socket]], host: str, helo_name: str, timeouts: Timeouts, *, use_tls: bool
 ) -> Connection | Refusal | _TlsFailed:
     try:
+        # A socket of our own: aiosmtplib has one timeout for connecting and the greeting, which deserves a longer one.
         connected = await dial()
     except EgressTroubleError as trouble:
         return Refusal(no_reply(Stage.CONNECT, clean_text(str(trouble))), is_ours=True)
@@ -157,7 +164,7 @@ async def _attempt(
     )
     if isinstance(opened, NotOpened):
         return _TlsFailed(opened.reply) if opened.is_about_tls else Refusal(opened.reply)
-    return Connection(opened)
+    return Connection(opened.transport, opened.capabilities, is_tls=opened.is_tls, tls_failed=False)
 
 
 def _why_not_connected(error: OSError) -> Reply:

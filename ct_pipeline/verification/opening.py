@@ -1,20 +1,31 @@
 """How a session begins, on a socket that is connected: greeting, EHLO, STARTTLS, EHLO again.
 
-The transport gets the protocol here that carries the dialogue later: from the first byte on a reply is bounded, its
-lines agree, and bytes that answer no command end the session, what is injected after the 220 to STARTTLS (RFC 3207
-section 4.2) among them.
+aiosmtplib sends the commands and upgrades the transport. What the host says passes our own parser first, so that here
+too a reply is bounded, its lines agree, and bytes that answer no command end the session. aiosmtplib would drop some of
+them, what is injected after the 220 to STARTTLS (RFC 3207 section 4.2) among them, and take others for its next answer.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
 from typing import cast
 
+import aiosmtplib
+from aiosmtplib.protocol import SMTPProtocol
+
 from ct_pipeline.verification.capabilities import Capabilities
 from ct_pipeline.verification.probe import Reply, Stage
-from ct_pipeline.verification.reply_parser import NotSmtpError, RawReply, as_reply, clean_text, no_reply
-from ct_pipeline.verification.reply_stream import ReplyStream
+from ct_pipeline.verification.reply_parser import (
+    MAX_REPLY_BYTES,
+    NotSmtpError,
+    RawReply,
+    ReplyParser,
+    as_reply,
+    clean_text,
+    no_reply,
+)
 
 # EHLO, HELO, STARTTLS, the handshake and EHLO again may each take as long as a reply, but all of them only this many
 # replies: a host that is slow at everything must not hold a session open before it is asked anything.
@@ -24,10 +35,9 @@ _EHLO_NOT_KNOWN = frozenset({500, 501, 502, 503, 504, 550})  # RFC 5321 section 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A host that has said EHLO, and what it says from now on."""
+    """A host that has said EHLO. Its transport must get a protocol of its own before anything else is awaited."""
 
     transport: asyncio.Transport
-    replies: ReplyStream
     capabilities: Capabilities
     is_tls: bool
 
@@ -54,26 +64,42 @@ async def open_session(
     Never raises for anything the host does. Certificates are not checked: an expired one says nothing of a mailbox, and
     nothing confidential is sent.
     """
-    opening = _Opening(reply_seconds)
+    opening = _Opening()
     stage, has_begun_tls = Stage.CONNECT, False
     try:
-        await opening.greet(connected, greeting_seconds)
-        stage = Stage.EHLO
-        capabilities = await opening.introduce(helo_name)
-        if use_tls and capabilities.has("STARTTLS"):
-            stage, has_begun_tls = Stage.STARTTLS, True
-            await opening.upgrade(host)
-            stage = Stage.EHLO  # under TLS 1.3 a handshake that the host did not like fails only here
-            capabilities = await opening.introduce(helo_name)
-        return Opened(opening.transport, opening.replies, capabilities, has_begun_tls)
+        await asyncio.get_running_loop().create_connection(lambda: opening, sock=connected)
+        async with asyncio.timeout(greeting_seconds) as limit:
+            await opening.greet()
+            patience = _Patience(limit, reply_seconds)
+            stage = Stage.EHLO
+            capabilities = await opening.introduce(helo_name, patience)
+            if use_tls and capabilities.has("STARTTLS"):
+                stage, has_begun_tls = Stage.STARTTLS, True
+                await opening.upgrade(host, patience)
+                stage = Stage.EHLO  # under TLS 1.3 a handshake that the host did not like fails only here
+                capabilities = await opening.introduce(helo_name, patience)
+        return Opened(opening.hand_over(), capabilities, has_begun_tls)
     except asyncio.CancelledError:
         opening.drop(connected)
         raise
-    except Exception as error:  # whatever a host can make the transport or ssl raise is the host's doing
-        reply = _why(stage, error)
+    except Exception as error:  # whatever a host can make aiosmtplib or ssl raise is the host's doing
+        reply = opening.why(stage, error)
         is_spoken = stage is Stage.EHLO and reply.code > 0
         opening.drop(connected, say_quit=is_spoken)
         return NotOpened(reply, is_about_tls=has_begun_tls and not is_spoken)
+
+
+class _Patience:
+    """Moves the one ``limit`` of an opening on: to each reply its time, and to all of them theirs."""
+
+    def __init__(self, limit: asyncio.Timeout, reply_seconds: float) -> None:
+        self._limit = limit
+        self._reply_seconds = reply_seconds
+        self._clock = asyncio.get_running_loop().time
+        self._until = self._clock() + INTRODUCTION_REPLIES * reply_seconds
+
+    def for_one_reply(self) -> None:
+        self._limit.reschedule(min(self._until, self._clock() + self._reply_seconds))
 
 
 class _RefusedError(Exception):
@@ -84,103 +110,107 @@ class _RefusedError(Exception):
         self.raw = raw
 
 
-class _SurplusError(Exception):
-    """The host spoke before it was asked."""
+class _Opening(SMTPProtocol):
+    """aiosmtplib's protocol behind our parser: it is told the code of each reply that is awaited, and nothing else."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._parser = ReplyParser()
+        self._awaited_count = 1  # the greeting comes unasked
+        self._raw: RawReply | None = None  # the last reply
+        self._trouble = ""  # why the host is not listened to any more, in the words that the reply reader knows
 
-class _Opening:
-    """What is said before the first question. Each reply may take ``reply_seconds``, and all but the greeting together
-    ``INTRODUCTION_REPLIES`` times as long."""
+    def data_received(self, data: bytes) -> None:
+        if self._trouble:
+            return
+        fault = ""
+        try:
+            replies = self._parser.feed(data[: MAX_REPLY_BYTES + 1])
+        except NotSmtpError as error:
+            replies, fault = error.replies, f"connection lost: the host does not talk SMTP: {error}"
+        for raw in replies:
+            self._take(raw)
+        if fault:
+            self._end(fault)
+        if not self._awaited_count and not self._parser.is_idle:
+            self._end("out of step: the host spoke before it was asked")
 
-    transport: asyncio.Transport  # once there is one
+    def _take(self, raw: RawReply) -> None:
+        if not self._awaited_count:
+            self._end("out of step: the host spoke before it was asked")
+        if not self._trouble:
+            self._awaited_count -= 1
+            self._raw = raw
+            super().data_received(b"%d \r\n" % raw.code)
 
-    def __init__(self, reply_seconds: float) -> None:
-        self.replies = ReplyStream()
-        self._reply_seconds = reply_seconds
-        self._loop = asyncio.get_running_loop()
-        self._until = 0.0  # by the loop's clock
+    def _end(self, trouble: str) -> None:
+        self._trouble = self._trouble or trouble
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).abort()
 
-    async def greet(self, connected: socket.socket, seconds: float) -> None:
-        self.replies.expect(1)
-        transport, _ = await self._loop.create_connection(lambda: self.replies, sock=connected)
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
-        raw = await self.replies.next_reply(seconds)
-        if raw.code != 220:
-            raise _RefusedError(raw)
-        self._refuse_surplus()
-        self._until = self._loop.time() + INTRODUCTION_REPLIES * self._reply_seconds
+    async def greet(self) -> None:
+        await self.read_response()
+        if self._heard().code != 220:
+            raise _RefusedError(self._heard())
+        if self._trouble:
+            raise aiosmtplib.SMTPServerDisconnected(self._trouble)
 
-    async def introduce(self, helo_name: str) -> Capabilities:
+    async def introduce(self, helo_name: str, patience: _Patience) -> Capabilities:
         """Say EHLO, or HELO to a host that does not know it."""
-        raw = await self._ask(f"EHLO {helo_name}")
+        raw = await self._ask("EHLO", helo_name, patience)
         if raw.code == 250:
-            self._refuse_surplus()
             return Capabilities.of_lines(raw.lines)
-        if raw.code in _EHLO_NOT_KNOWN and await self._knows_helo(helo_name):
-            return Capabilities()
+        if raw.code in _EHLO_NOT_KNOWN and self.is_connected:
+            with contextlib.suppress(aiosmtplib.SMTPException):
+                if (await self._ask("HELO", helo_name, patience)).code == 250:
+                    return Capabilities()
         raise _RefusedError(raw)  # its words are about us, those about HELO often about the order of commands
 
-    async def upgrade(self, host: str) -> None:
-        """Say STARTTLS, and go on under TLS."""
-        raw = await self._ask("STARTTLS")
-        if raw.code != 220:
-            raise _RefusedError(raw)
-        self._refuse_surplus()
-        async with asyncio.timeout(self._patience):
-            secured = await self._loop.start_tls(self.transport, self.replies, _TLS_CONTEXT, server_hostname=host)
-        if secured is None:  # the transport was closed meanwhile
-            raise ConnectionResetError("the host closed the connection")
-        self.transport = cast(asyncio.Transport, secured)
+    async def upgrade(self, host: str, patience: _Patience) -> None:
+        self._awaited_count += 1
+        patience.for_one_reply()
+        try:
+            await self.start_tls(_TLS_CONTEXT, server_hostname=host)
+        except aiosmtplib.SMTPResponseException:
+            raise _RefusedError(self._heard()) from None
+
+    async def _ask(self, verb: str, argument: str, patience: _Patience) -> RawReply:
+        self._awaited_count += 1
+        patience.for_one_reply()  # not aiosmtplib's own: in Python 3.11 asyncio.wait_for can lose a cancellation
+        await self.execute_command(verb.encode(), argument.encode("ascii"))
+        return self._heard()
+
+    def _heard(self) -> RawReply:
+        assert self._raw is not None, "aiosmtplib was told of a reply"
+        return self._raw
+
+    def hand_over(self) -> asyncio.Transport:
+        if self._trouble or self.transport is None or self.transport.is_closing():
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        return cast(asyncio.Transport, self.transport)  # uvloop's is none by its class
 
     def drop(self, connected: socket.socket, *, say_quit: bool = False) -> None:
-        if not hasattr(self, "transport"):
+        transport = cast("asyncio.Transport | None", self.transport)
+        if transport is None:
             connected.close()
             return
-        if say_quit and not self.transport.is_closing():
-            self.transport.write(b"QUIT\r\n")
-        self.transport.abort()
+        if say_quit and not transport.is_closing():
+            transport.write(b"QUIT\r\n")
+        transport.abort()
 
-    async def _knows_helo(self, helo_name: str) -> bool:
-        try:
-            knows_it = (await self._ask(f"HELO {helo_name}")).code == 250
-            self._refuse_surplus()
-        except (ConnectionError, NotSmtpError, _SurplusError):
-            return False
-        return knows_it
-
-    async def _ask(self, command: str) -> RawReply:
-        self._refuse_surplus()
-        self.replies.expect(1)
-        self.transport.write(command.encode("ascii") + b"\r\n")
-        return await self.replies.next_reply(self._patience)
-
-    def _refuse_surplus(self) -> None:
-        """Go on only where the host waits for us."""
-        if self.replies.has_surplus():
-            raise self.replies.not_smtp or _SurplusError
-        if self.replies.is_closed or self.transport.is_closing():
-            raise ConnectionResetError("the host closed the connection")
-
-    @property
-    def _patience(self) -> float:
-        """Seconds for the next reply."""
-        return min(self._reply_seconds, self._until - self._loop.time())
-
-
-def _why(stage: Stage, error: Exception) -> Reply:
-    """The record of what ended the opening, in words that the reply reader knows."""
-    match error:
-        case _RefusedError(raw=raw) if raw.code >= 400:
-            return as_reply(stage, raw.code, raw.lines)
-        case _RefusedError(raw=raw):
+    def why(self, stage: Stage, error: Exception) -> Reply:
+        """The record of what ended the opening."""
+        if isinstance(error, _RefusedError):
+            raw = error.raw
+            if raw.code >= 400:
+                return as_reply(stage, raw.code, raw.lines)
             return no_reply(stage, f"out of step: {raw.code} {' '.join(raw.lines)}")
-        case _SurplusError():
-            return no_reply(stage, "out of step: the host spoke before it was asked")
-        case NotSmtpError():
-            return no_reply(stage, f"connection lost: the host does not talk SMTP: {error}")
-        case TimeoutError():
+        if self._trouble:
+            return no_reply(stage, self._trouble)
+        if isinstance(error, TimeoutError):
             return no_reply(stage, "no reply in time")
-    return no_reply(stage, f"connection lost: {clean_text(str(error))}")
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        return no_reply(stage, f"connection lost: {clean_text(str(cause))}")
 
 
 def _tls_context() -> ssl.SSLContext:

@@ -30,19 +30,6 @@ class ReplyStream(asyncio.Protocol):
         """That many commands have been sent."""
         self._awaited_count += count
 
-    async def next_reply(self, seconds: float) -> RawReply:
-        """The next whole reply, which may take ``seconds``; raises as :meth:`listen` does. What came with it is
-        surplus."""
-        heard: list[RawReply] = []
-
-        def hear(replies: list[RawReply]) -> float:
-            heard.append(replies.pop(0))
-            self._replies = replies
-            return 0.0
-
-        await self.listen(hear, seconds)
-        return heard[0]
-
     async def listen(self, hear: Callable[[list[RawReply]], float], seconds: float) -> None:
         """Call ``hear`` with all replies that have come, at least one, until it returns 0.
 
@@ -89,12 +76,7 @@ class ReplyStream(asyncio.Protocol):
 
     def has_surplus(self) -> bool:
         """Whether bytes have come that answer no command; true also for half a reply."""
-        return bool(self._replies) or not self._parser.is_idle or self.not_smtp is not None
-
-    @property
-    def not_smtp(self) -> NotSmtpError | None:
-        """How the host has shown that it does not talk SMTP, if it has."""
-        return self._fault if isinstance(self._fault, NotSmtpError) else None
+        return bool(self._replies) or not self._parser.is_idle or isinstance(self._fault, NotSmtpError)
 
     # -- what the transport says ---
 

@@ -47,7 +47,7 @@ def test_the_version() -> None:
 
 
 def test_help_waits_for_no_heavy_import() -> None:
-    heavy = {"dagster", "polars", "psycopg", "sqlalchemy", "dns", "email_validator"}
+    heavy = {"dagster", "polars", "psycopg", "sqlalchemy", "dns", "aiosmtplib", "email_validator"}
     code = f"import sys; from ct_pipeline.cli import app; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
