@@ -22,7 +22,7 @@ from ct_pipeline.addresses.operator_lists import NO_LISTS, OperatorLists
 from ct_pipeline.domains.providers import Providers
 from ct_pipeline.stages.lane_portion import LanePortions, Portion, Wish
 from ct_pipeline.stages.lane_tenure import LaneTenure
-from ct_pipeline.stages.site_at_work import SiteAtWork
+from ct_pipeline.stages.site_at_work import Batch, SiteAtWork
 from ct_pipeline.verification.dialer import Dialer
 from ct_pipeline.verification.lane_summary import LaneSummary
 from ct_pipeline.verification.notebook import Notebook
@@ -75,6 +75,7 @@ class LaneRun:
             lane, around.egress.name, tools.providers, tools.limits, tools.lists, tools.pull_id
         )
         self._sites: dict[str, SiteAtWork] = {}
+        self._sites_with_more: dict[str, SiteAtWork] = {}  # few of them
         self._ended: list[tuple[str, asyncio.Future[None]]] = []  # batches that nobody has looked at yet
         self._news = asyncio.Event()
         self._batch_count = 0  # under way
@@ -107,7 +108,7 @@ class LaneRun:
     # -- handing out ---
 
     async def _hand_out(self) -> None:
-        for name, site in [(name, site) for name, site in self._sites.items() if site.has_more]:
+        for name, site in list(self._sites_with_more.items()):
             if site.wants_more and (site.asks_nobody or self._has_room_for(site)):
                 await self._hand_out_more_of(name, site)
         if self._is_swept and self._clock() >= self._sweep_again_at:
@@ -151,7 +152,7 @@ class LaneRun:
             portion = await self._take(Wish(UNASKED_BATCH, only_site=name, in_flight=in_flight))
         if portion is None or portion.plan.sites:  # so many are not asked about at once
             portion = await self._take(Wish(self._batch_size, only_site=name, in_flight=in_flight))
-        site.has_more = portion.is_cut_off
+        self._note_more(name, site, has_more=portion.is_cut_off)
         self._begin(portion)
 
     async def _take(self, wish: Wish) -> Portion:
@@ -164,20 +165,26 @@ class LaneRun:
         for name, address_ids in portion.address_ids.items():
             self._has_found = True
             site = self._sites.setdefault(name, SiteAtWork())
-            site.has_more |= portion.is_cut_off and name == portion.last_site
+            if portion.is_cut_off and name == portion.last_site:
+                self._note_more(name, site, has_more=True)
             plan = plans.get(name)
             site.asks_nobody = plan is None
+            batch = Batch(address_ids, is_asked=plan is not None)
             if plan is None:
-                batch = self._tools.kept()
+                done = self._tools.kept()
             else:
-                run = self._site_run(site, plan, portion.memories.get(name))
-                batch = asyncio.create_task(self._run_and_keep(site, run))
-                site.runs[batch] = run
-            site.in_flight[batch] = address_ids
-            self._batch_count += 1
-            if batch in site.runs:
+                done = asyncio.create_task(self._ask_and_keep(site, batch, plan, portion.memories.get(name)))
                 self._held_count += len(address_ids)
-            batch.add_done_callback(partial(self._note_end, name))
+            site.batches[done] = batch
+            self._batch_count += 1
+            done.add_done_callback(partial(self._note_end, name))
+
+    def _note_more(self, name: str, site: SiteAtWork, *, has_more: bool) -> None:
+        site.has_more = has_more
+        if has_more:
+            self._sites_with_more[name] = site
+        else:
+            self._sites_with_more.pop(name, None)
 
     def _settle_unasked(self, due: list[DueAddress]) -> int:
         turns = [Turn(one.address_id, None, one.attempt_count, None) for one in due]
@@ -186,14 +193,9 @@ class LaneRun:
 
     # -- asking ---
 
-    def _site_run(self, site: SiteAtWork, plan: SitePlan, memory: SiteMemory | None) -> SiteRun:
-        if site.gate is None:
-            egress, now = self._around.egress.name, self._around.clock()
-            pace = SitePace(egress, plan.site, plan.lane, plan.limits, now, memory)
-            site.gate = SiteGate(pace, Dialer(self._around, plan.site))
-        return SiteRun(plan, self._around, self._tools.notebook, site.gate)
-
-    async def _run_and_keep(self, site: SiteAtWork, run: SiteRun) -> None:
+    async def _ask_and_keep(self, site: SiteAtWork, batch: Batch, plan: SitePlan, memory: SiteMemory | None) -> None:
+        await self._around.slots.acquire()  # first of all: thousands wait for their turn, and hold no more than a plan
+        run = batch.run = self._site_run(site, plan, memory)
         turns_before = site.turn_count
         try:
             await run.run()
@@ -202,6 +204,13 @@ class LaneRun:
         finally:
             self._add_up(run)
         await self._tools.kept()
+
+    def _site_run(self, site: SiteAtWork, plan: SitePlan, memory: SiteMemory | None) -> SiteRun:
+        if site.gate is None:
+            egress, now = self._around.egress.name, self._around.clock()
+            pace = SitePace(egress, plan.site, plan.lane, plan.limits, now, memory)
+            site.gate = SiteGate(pace, Dialer(self._around, plan.site))
+        return SiteRun(plan, self._around, self._tools.notebook, site.gate, has_slot=True)
 
     def _add_up(self, run: SiteRun) -> None:
         summary = self._summary
@@ -247,35 +256,36 @@ class LaneRun:
     def _clock() -> float:
         return asyncio.get_running_loop().time()
 
-    def _note_end(self, name: str, batch: asyncio.Future[None]) -> None:
-        self._ended.append((name, batch))
+    def _note_end(self, name: str, done: asyncio.Future[None]) -> None:
+        self._ended.append((name, done))
         self._news.set()
 
     async def _wait(self) -> None:
         """Until a batch is done, a site may want its next one, or the lane is to be swept again."""
         seconds = max(0.0, self._sweep_again_at - self._clock()) if self._is_swept else None
-        if any(site.has_more for site in self._sites.values()):
+        if self._sites_with_more:
             seconds = LOOK_AGAIN_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         self._news.clear()
         ended, self._ended = self._ended, []
-        for name, batch in ended:
-            self._put_away(name, batch)
+        for name, done in ended:
+            self._put_away(name, done)
 
-    def _put_away(self, name: str, batch: asyncio.Future[None]) -> None:
+    def _put_away(self, name: str, done: asyncio.Future[None]) -> None:
         site = self._sites[name]
         self._batch_count -= 1
-        self._held_count -= site.put_away(batch)
-        batch.result()
-        if not site.in_flight and not site.wants_more:
+        self._held_count -= site.put_away(done)
+        done.result()
+        if not site.batches and not site.wants_more:
             del self._sites[name]
+            self._sites_with_more.pop(name, None)
             if site.is_left_alone:
                 self._left_alone.add(name)
 
     async def _stop(self) -> None:
-        batches = [batch for site in self._sites.values() for batch in site.in_flight]
+        batches = [batch for site in self._sites.values() for batch in site.batches]
         for batch in batches:
             batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)

@@ -18,7 +18,7 @@ class Capabilities:
         return cls(tuple(line.strip().upper() for line in lines)[1:])
 
     def has(self, keyword: str) -> bool:
-        return any(line.split(" ", 1)[0] == keyword for line in self.lines)
+        return keyword in self.lines or any(line.startswith(f"{keyword} ") for line in self.lines)
 
     def are_repeated_by(self, raw: RawReply) -> bool:
         """Whether ``raw`` can only be an EHLO reply of this host: it lists the very same extensions."""

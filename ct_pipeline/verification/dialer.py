@@ -1,9 +1,10 @@
 """Which of a group's hosts a session is opened with, and what is remembered of those that could not be reached."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ct_pipeline.verification.connection import Connection, Refusal, open_connection
 from ct_pipeline.verification.host_group import HostGroup
@@ -14,8 +15,7 @@ MAX_DIALS = 6  # connections tried before a group of domains counts as unreachab
 ADDRESSES_PER_HOST = 2  # tried before the next host has its turn; the others come last
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try to open a session, and what came of it."""
 
     host: str
@@ -56,9 +56,10 @@ class Dialer:
         """
         around = self._around
         dial_count = 0
-        best = min((mx.preference for mx in group.mx_hosts), default=0)
-        worst = max((mx.preference for mx in group.mx_hosts), default=0)
-        for preference, host, address in self._endpoints(group):
+        endpoints = self._endpoints(group)
+        best = min((preference for preference, _, _ in endpoints), default=0)
+        worst = math.inf
+        for preference, host, address in endpoints:
             if preference > worst:
                 continue
             started_at = around.clock()

@@ -33,10 +33,11 @@ class _Counts:
         self.rcpt_count += session.rcpt_count
 
     def add_probe(self, probe: Probe) -> None:
-        self.random_probe_count += probe.kind is ProbeKind.RANDOM
-        self.control_probe_count += probe.kind in (ProbeKind.CONTROL, ProbeKind.WITNESS)
-        self.reply_count += probe.reply.code > 0
-        self.temporary_reply_count += 400 <= probe.reply.code <= 499
+        kind, code = probe.kind, probe.reply.code
+        self.random_probe_count += kind is ProbeKind.RANDOM
+        self.control_probe_count += kind is ProbeKind.CONTROL or kind is ProbeKind.WITNESS
+        self.reply_count += code > 0
+        self.temporary_reply_count += 400 <= code <= 499
 
     def add_replies(self, others: "_Counts") -> None:
         self.random_probe_count += others.random_probe_count
@@ -80,7 +81,9 @@ class _Lane:
     def site(self, name: str, egress: str) -> _Site:
         if len(self.sites) >= 2 * SITES_KEPT and (name, egress) not in self.sites:
             self.sites = dict(sorted(self.sites.items(), key=lambda item: item[1].rank, reverse=True)[:SITES_KEPT])
-        return self.sites.setdefault((name, egress), _Site())
+        if (site := self.sites.get((name, egress))) is None:
+            site = self.sites[name, egress] = _Site()
+        return site
 
 
 class LaneCosts:

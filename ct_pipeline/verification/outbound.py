@@ -43,9 +43,8 @@ async def connect_socket(
         EgressTroubleError: our side failed, which says nothing of the host.
     """
     if proxy is None:
-        connected = await _connect_straight(address, port, seconds, source_address)
-    else:
-        connected = await _connect_through(proxy.get_secret_value(), address, port, seconds)
+        return await _connect_straight(address, port, seconds, source_address)
+    connected = await _connect_through(proxy.get_secret_value(), address, port, seconds)
     with contextlib.suppress(OSError):  # the connection may have ended already
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
@@ -55,13 +54,13 @@ async def _connect_straight(address: str, port: int, seconds: float, source_addr
     is_ipv6 = _is_ipv6(address)
     if source_address is not None and _is_ipv6(source_address) != is_ipv6:
         raise OSError(errno.ENETUNREACH, "the host's address is of another kind than our source address")
-    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named: where it is, the loop's transport sends each command without delay (TCP_NODELAY).
+    connected = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         connected.setblocking(False)
         if source_address is not None:
             _bind(connected, source_address)
-        async with asyncio.timeout(seconds):
-            await _connect(connected, address, port)
+        await _connect(connected, address, port, seconds)
     except BaseException as error:
         connected.close()
         if source_address is not None and isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
@@ -70,23 +69,26 @@ async def _connect_straight(address: str, port: int, seconds: float, source_addr
     return connected
 
 
-async def _connect(connected: socket.socket, address: str, port: int) -> None:
+async def _connect(connected: socket.socket, address: str, port: int, seconds: float) -> None:
     """Like the loop's ``sock_connect``; that of uvloop has a thread look up even what is an address already."""
     try:
         connected.connect((address, port))
     except BlockingIOError:
-        await _until_writable(connected)
+        await _until_writable(connected, seconds)
         if error := connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, os.strerror(error)) from None
 
 
-async def _until_writable(connected: socket.socket) -> None:
+async def _until_writable(connected: socket.socket, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     is_writable = loop.create_future()
-    loop.add_writer(connected, lambda: is_writable.done() or is_writable.set_result(None))
+    loop.add_writer(connected, lambda: is_writable.done() or is_writable.set_result(True))
+    alarm = loop.call_later(seconds, lambda: is_writable.done() or is_writable.set_result(False))
     try:
-        await is_writable
+        if not await is_writable:
+            raise TimeoutError
     finally:
+        alarm.cancel()
         loop.remove_writer(connected)
 
 

@@ -211,18 +211,12 @@ class SitePace:
         is_cautious: bool | None = None,
     ) -> None:
         """Keep a habit of its hosts in mind; None leaves it as it is. Broken pipelining is forgotten in time."""
-        known = self.memory
-        news = {
-            "pipelining_broken_at": now
-            if is_pipelining_broken and self.bears_pipelining(now)
-            else known.pipelining_broken_at,
-            "prefers_other_sender": known.prefers_other_sender
-            if prefers_other_sender is None
-            else prefers_other_sender,
-            "is_cautious": known.is_cautious if is_cautious is None else is_cautious,
-        }
-        if any(getattr(known, name) is not value for name, value in news.items()):
-            self._remember(now, **news)
+        if is_pipelining_broken and self.bears_pipelining(now):
+            self._remember(now, pipelining_broken_at=now)
+        if prefers_other_sender not in (None, self.memory.prefers_other_sender):
+            self._remember(now, prefers_other_sender=prefers_other_sender)
+        if is_cautious not in (None, self.memory.is_cautious):
+            self._remember(now, is_cautious=is_cautious)
 
     def take_memory(self) -> SiteMemory | None:
         """What the ledger does not know yet, or None."""

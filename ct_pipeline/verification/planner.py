@@ -1,6 +1,5 @@
 """Which sites a lane's due addresses belong to, and within which limits they are asked. Pure."""
 
-import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -129,14 +128,14 @@ def _mx_hosts(names: _HostNames, facts: list[DomainFacts]) -> tuple[MxHost, ...]
             if len(addresses[mx.host]) < MAX_HOST_ADDRESSES:
                 addresses[mx.host] |= dict.fromkeys(mx.addresses)
     return tuple(
-        MxHost(rank, host, tuple(sorted(addresses[host], key=_version)[:MAX_HOST_ADDRESSES]))
+        MxHost(rank, host, tuple(sorted(addresses[host], key=_is_ipv6)[:MAX_HOST_ADDRESSES]))
         for rank, equal in enumerate(names)
         for host in equal
     )
 
 
-def _version(address: str) -> int:
-    return ipaddress.ip_address(address).version
+def _is_ipv6(address: str) -> bool:
+    return ":" in address
 
 
 def _questions(

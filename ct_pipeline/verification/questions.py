@@ -118,10 +118,12 @@ class DomainQuestions:
     @property
     def open_count(self) -> int:
         """Questions that could be asked now."""
-        if self.is_over or self._alone is not None:
+        if self._alone is not None:
             return 0
         if not self._wants and not self._waiting:
             return int((self._is_late_name_due or self._is_witness_due) and not self._out_count)
+        if self.is_over:
+            return 0
         return len(self._wants) + (len(self._waiting) if self._is_scouted else min(1, len(self._waiting)))
 
     @property

@@ -75,11 +75,12 @@ class ReplyParser:
             raise NotSmtpError("a line without a reply code")
         if self._size > MAX_REPLY_BYTES or len(self._lines) >= MAX_REPLY_LINES:
             raise NotSmtpError("the reply is longer than any real one")
-        code = int(match[1])
+        digits, separator, text = match.groups()
+        code = int(digits)
         if self._code is not None and code != self._code:
             raise NotSmtpError("the lines of one reply carry different codes")
-        self._lines.append(clean_text(match[3] or b""))
-        if match[2] == b"-":
+        self._lines.append(clean_text(text or b""))
+        if separator == b"-":
             self._code = code
             return None
         reply = RawReply(code, tuple(self._lines))

@@ -9,7 +9,7 @@ _MAX_SEGMENT_BYTES = 4 * MAX_REPLY_BYTES
 
 
 class ReplyStream(asyncio.Protocol):
-    """Give it to a transport with ``set_protocol``.
+    """The protocol of a session's transport.
 
     Bounded: it holds the replies that are awaited and what one read brought beyond them. What comes after a surplus
     reply is not even parsed.
@@ -60,6 +60,8 @@ class ReplyStream(asyncio.Protocol):
 
     async def until_closed(self, seconds: float) -> None:
         """Wait, but not beyond the end of the connection."""
+        if self.is_closed:
+            return
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while not self.is_closed:

@@ -3,6 +3,7 @@ allows, ended politely, recorded."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,19 +25,22 @@ from ct_pipeline.vocabulary import Reason
 
 @dataclass
 class SiteRun:
-    """Runs one :class:`SitePlan`, once. Another run of the same site may go on beside it, if they share ``gate``."""
+    """Runs one :class:`SitePlan`, once. Another run of the same site may go on beside it, if they share ``gate``.
+
+    ``has_slot``: whoever began the run has taken a slot for its first session.
+    """
 
     plan: SitePlan
     around: Surroundings
     notebook: Notebook
     gate: SiteGate
+    has_slot: bool = False
     session_count: int = 0
 
     def __post_init__(self) -> None:
+        self._read = _reader(self.around.read, self.plan.provider)
         self._state = SiteState(self.plan, self.notebook, self._read, self.gate.pace)
-        self._last_reply: Reply | None = None
         self._live: set[asyncio.Task[None]] = set()
-        self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None  # while the pace wants the next session later
         self._failure: BaseException | None = None
         self._is_stopping = False
@@ -81,6 +85,7 @@ class SiteRun:
                     raise self._failure
             finally:
                 self._is_stopping = True
+                self._give_back_slot()
                 if self._alarm is not None:
                     self._alarm.cancel()
                 if self._live:
@@ -94,21 +99,26 @@ class SiteRun:
         """Begin the sessions that are needed now. Returns whether more are needed, once the pace allows."""
         while self._failure is None and (group := self._needy_group()) is not None:
             if self._is_too_early():
+                self._give_back_slot()
                 return True
-            has_to_wait = self.around.slots.locked()
-            await self.around.slots.acquire()
-            if has_to_wait:
-                group = self._needy_group()  # meanwhile much may have changed
-                if group is None or self._failure is not None or self._is_too_early():
-                    self.around.slots.release()
-                    continue
+            if not self.has_slot:
+                await self.around.slots.acquire()
+                self.has_slot = True
+                continue  # meanwhile much may have changed
+            self.has_slot = False  # it is the session's
             group.live_sessions += 1
             self.gate.pace.connect(self.around.clock())
             task = asyncio.create_task(self._session(group))
             self._live.add(task)
             # A callback, since a task that is cancelled before it starts runs none of its own clean-up.
             task.add_done_callback(partial(self._end_session, group))
+        self._give_back_slot()
         return self._may_ask() and self._state.is_held_up(self.around.clock())
+
+    def _give_back_slot(self) -> None:
+        if self.has_slot:
+            self.has_slot = False
+            self.around.slots.release()
 
     def _is_too_early(self) -> bool:
         """Whether the pace wants the next session later; there is news when its time has come."""
@@ -136,12 +146,6 @@ class SiteRun:
 
     def _may_ask(self) -> bool:
         return self.stopped_because is None and not self._is_stopping and self.around.may_ask()
-
-    def _read(self, reply: Reply) -> Reading:
-        if reply is not self._last_reply:  # nearly always the same "Ok", and then the same record
-            self._last_reading = self.around.read(reply, self.plan.provider)
-            self._last_reply = reply
-        return self._last_reading
 
     # -- one session ---
 
@@ -247,6 +251,20 @@ class SiteRun:
     def _keep_memory(self) -> None:
         if (memory := self.gate.pace.take_memory()) is not None:
             self.notebook.page.site_memories.append(memory)
+
+
+def _reader(read: Callable[[Reply, str], Reading], provider: str) -> Callable[[Reply], Reading]:
+    """Reads what hosts of ``provider`` say. A function, not a method: whoever kept that would keep its owner."""
+    last_reply: Reply | None = None
+    last_reading: Reading | None = None
+
+    def read_reply(reply: Reply) -> Reading:
+        nonlocal last_reply, last_reading
+        if last_reading is None or reply is not last_reply:  # nearly always the same "Ok", and then the same record
+            last_reply, last_reading = reply, read(reply, provider)
+        return last_reading
+
+    return read_reply
 
 
 def _outcome_of_refusal(reply: Reply) -> str:

@@ -75,7 +75,9 @@ class SiteState:
 
     def is_held_up(self, now: datetime) -> bool:
         """Whether a group wants a session that only has to wait until others of the site have ended."""
-        if self.stopped_because is not None or self.pace.is_open(now) or self.pace.may_connect(now):
+        if not self._groups or self.stopped_because is not None or self.pace.is_open(now):
+            return False
+        if self.pace.may_connect(now):
             return False
         if self._group_of_witness() is not None:
             return True
@@ -87,7 +89,9 @@ class SiteState:
 
     def record(self, group: HostGroup, session_id: int, answers: Sequence[Answer], now: datetime) -> None:
         """Keep the proven ``answers`` of a session with ``group``; others may now help with their domains."""
-        self.reasons.update([a.reading.reason for a in answers if a.question.kind is ProbeKind.MAILBOX])
+        for answer in answers:
+            if answer.question.kind is ProbeKind.MAILBOX:
+                self.reasons[answer.reading.reason] += 1
         self.books.record(session_id, answers, self._domains, now)
         for name in {answer.question.domain for answer in answers}:
             group.share(self._domains[name])
@@ -156,8 +160,9 @@ class SiteState:
         """Before the first session: settle what needs none, such as addresses of catch-alls that are known already."""
         for group in self.plan.groups:
             for domain in group.domains:
-                self.books.take_over(domain)
-        self._settle_leftovers(now)
+                if domain.accepted_before or domain.is_catch_all:
+                    self.books.take_over(domain)
+                    self.books.settle(domain, now)
 
     def end(self, now: datetime) -> None:
         """After the last session: settle what came back from it when its domain was settled, or its hosts closed."""

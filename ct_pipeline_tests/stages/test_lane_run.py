@@ -12,7 +12,7 @@ import pytest
 from ct_pipeline.domains.facts import DomainFacts, MxHost
 from ct_pipeline.settings import Settings, load_settings
 from ct_pipeline.stages import lane_run, lane_worker
-from ct_pipeline.stages.site_at_work import SiteAtWork
+from ct_pipeline.stages.site_at_work import Batch, SiteAtWork
 from ct_pipeline.stages.verify import verify_lanes
 from ct_pipeline.storage.database import connect, resolve_database_url
 from ct_pipeline.storage.domain_facts import keep_domain_facts
@@ -134,18 +134,17 @@ def test_a_site_is_left_alone_only_while_none_of_its_batches_gets_on() -> None:
         async with listening(plain) as host:
             idle, busy = site_run(host.port, domain("a.test", [])), site_run(host.port, domain("b.test", ["dead"]))
             site = SiteAtWork()
-            batches = {asyncio.get_running_loop().create_future(): run for run in (idle, busy)}
-            site.runs.update(batches)
-            site.in_flight.update((batch, []) for batch in batches)
+            loop = asyncio.get_running_loop()
+            site.batches.update((loop.create_future(), Batch([], is_asked=True, run=run)) for run in (idle, busy))
             seen = []
             await idle.run()
             site.learn_whether_to_go_on(0)
             seen.append(site.is_left_alone)
             await busy.run()
-            for batch in batches:  # what has turned out counts on when a batch is put away
+            for done in list(site.batches):  # what has turned out counts on when a batch is put away
                 site.learn_whether_to_go_on(0)
                 seen.append(site.is_left_alone)
-                site.put_away(batch)
+                site.put_away(done)
             site.learn_whether_to_go_on(0)
             return [*seen, site.is_left_alone]
 
