@@ -158,7 +158,8 @@ class Bookkeeper:
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
-        self.doubted_domains.add(domain.domain)
+        if not domain.proven.has_refused_once:  # more likely a catch-all than distrust, so no word against the site
+            self.doubted_domains.add(domain.domain)
         probe_id = self._doubt(domain.domain, now)
         for held in self._acceptances.release(domain.domain):
             self.writer.turn(held.due, IN_DOUBT, probe_id, now)

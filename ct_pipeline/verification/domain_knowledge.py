@@ -99,6 +99,12 @@ class DomainKnowledge:
         return has_refused and not self.may_confirm
 
     @property
+    def has_refused_once(self) -> bool:
+        """It has refused a single name, and nothing else is known: a catch-all may do that."""
+        is_known = self.known_catch_all is not None or self.is_told_apart_elsewhere or self._has_refused_made_up
+        return self.unknown_count == 1 and not is_known
+
+    @property
     def doubt_stands(self) -> bool:
         """Whether it is in doubt now, or was and no made-up name has settled it."""
         return self.is_in_doubt or (self.is_doubted and not self._is_settled_by_made_up)

@@ -72,6 +72,21 @@ def test_a_host_that_refuses_everybody_in_vague_words_no_longer_tells_names_apar
     assert [(fact.is_catch_all, fact.tells_apart) for fact in page.catch_all_facts] == [(False, False)]
 
 
+def test_catch_alls_with_a_closed_name_put_nobody_else_of_their_host_in_doubt():
+    """Each of the two is in doubt by itself; it is no word against the site."""
+    says = {"a.test": ["closed", "one"], "b.test": ["closed", "two"], "c.test": ["live3"], "d.test": ["dead4"]}
+    script = polite(
+        lambda address: (
+            UNKNOWN if address.startswith("closed") or (address[-6] in "cd" and not address.startswith("live")) else OK
+        )
+    )
+    domains = [domain(name, names, 10 * number) for number, (name, names) in enumerate(says.items(), start=1)]
+    _, page = visit(script, *domains, connections=1)
+    assert finished(page) == {10, 20, 30, 40}
+    assert not [memory for memory in page.site_memories if memory.breaker]
+    assert {fact.domain for fact in page.catch_all_facts if fact.doubted_at} == {"a.test", "b.test"}
+
+
 # -- a host that begins to accept everything ---
 
 
