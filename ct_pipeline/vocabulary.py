@@ -95,6 +95,7 @@ class Reason(StrEnum):
     NOT_ASKED_YET = "not_asked_yet"
 
 
+NOT_A_MAILBOX = frozenset({Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED})  # in clear words
 DOMAIN_IS_REFUSED = frozenset({Reason.NULL_MX, Reason.DOMAIN_NOT_HOSTED})  # as a host says it, of all names at once
 
 

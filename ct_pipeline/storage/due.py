@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from ct_pipeline.storage.addresses import TAKES_MAIL
 from ct_pipeline.verification.probe import DueAddress
-from ct_pipeline.vocabulary import DOMAIN_IS_REFUSED, Reason
+from ct_pipeline.vocabulary import DOMAIN_IS_REFUSED, NOT_A_MAILBOX, Reason
 
 
 class DueAgain(NamedTuple):
@@ -72,7 +72,8 @@ def due_addresses(
                             and settled.asked_at > %(now)s - %(remembered_for)s, false) as was_refused,
                    -- a refusal of the domain may have been said to a neighbour
                    case when last.reason = any(%(not_hosted)s) and last.code between 500 and 599 then last.asked_at
-                        when settled.code between 500 and 599 then settled.asked_at end as refused_at
+                        when settled.reason = any(%(dead)s) and settled.code between 500 and 599
+                        then settled.asked_at end as refused_at
             from (
                 select due.address_id, site, domain, due.attempt_count, due.probe_id, due.definitive_probe_id,
                        due.answered_at
@@ -113,6 +114,7 @@ def due_addresses(
                 "refused": Reason.MAILBOX_NOT_FOUND,
                 "remembered_for": REFUSAL_REMEMBERED_FOR,
                 "not_hosted": list(map(str, DOMAIN_IS_REFUSED)),
+                "dead": list(map(str, NOT_A_MAILBOX | DOMAIN_IS_REFUSED)),
                 "after_site": after_site,
                 "only_site": only_site,
                 "skipped_sites": list(skipped_sites),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ct_pipeline.verdicts.evidence import Reading
 from ct_pipeline.verification.probe import ProbeKind
-from ct_pipeline.vocabulary import About, Reason
+from ct_pipeline.vocabulary import NOT_A_MAILBOX, About, Reason
 
 # One name that is forwarded to a dead domain, or filtered in vague words, must not speak for all of its neighbours.
 DOMAIN_REFUSALS_BEFORE_STOPPING = 2
@@ -21,9 +21,6 @@ EVASIVE_REFUSALS_BEFORE_STOPPING = 3
 # Postmaster must be accepted (RFC 5321 section 4.5.1), and often is where everybody else is turned away. So many dead
 # names and not one live are no coincidence: it is us that the host refuses.
 EVASIVE_REFUSALS_BESIDE_POSTMASTER = 10
-
-# Words for a name that cannot exist; whichever they are, the host does not accept every name.
-_NOT_A_MAILBOX = frozenset({Reason.MAILBOX_NOT_FOUND, Reason.MAILBOX_DISABLED, Reason.MAILBOX_MOVED})
 
 
 @dataclass(slots=True)
@@ -210,8 +207,8 @@ def _without_last(reading: Reading, readings: list[Reading]) -> list[Reading]:
 
 
 def is_clear_refusal(reading: Reading) -> bool:
-    """A refusal which shows that the host still tells this name from others."""
-    return reading.reason in _NOT_A_MAILBOX
+    """A refusal which shows that the host still tells this name from others, be it a name that cannot exist."""
+    return reading.reason in NOT_A_MAILBOX
 
 
 def is_unclear_refusal(reading: Reading) -> bool:

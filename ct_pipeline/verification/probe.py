@@ -43,8 +43,8 @@ class DueAddress(NamedTuple):
 
     ``accepted_probe_id`` is set where its host has accepted it a short time ago, and what is still missing is whether
     the domain accepts every name: it is not asked again, the made-up name is. ``was_refused``: its host has said before
-    that it does not exist, so that an acceptance needs a second look. ``refused_at``: when its host last refused it for
-    good, or its domain; only where that is a day ago is today's refusal a second word on it.
+    that it does not exist, so that an acceptance needs a second look. ``refused_at``: when its host last refused it as
+    dead, or its domain; only where that is a day ago is today's refusal a second word on it.
     """
 
     address_id: int

@@ -171,6 +171,7 @@ class SiteState:
             self._close(group, refusal, session_id, now)
         self._settle_leftovers(now)
         self.books.leave_held(now)
+        self._watch.end()
 
     def _settle_leftovers(self, now: datetime) -> None:
         for group in self.plan.groups:

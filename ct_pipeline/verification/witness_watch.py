@@ -90,6 +90,11 @@ class WitnessWatch(Generic[Hosts]):
         elif hosts in self._accepted and self._accepted[hosts][0] is question.due:
             del self._accepted[hosts]
 
+    def end(self) -> None:
+        """Nobody is asked any more. The hosts are let go: held in a circle, they would wait for a collection."""
+        self._accepted.clear()
+        self._last = None
+
     def _has_witness(self, hosts: Hosts) -> bool:
         return hosts in self._accepted and self._accepted[hosts][1].is_catch_all is not True
 

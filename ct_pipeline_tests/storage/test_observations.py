@@ -166,6 +166,8 @@ def test_a_refusal_that_is_not_believed_leaves_what_settled_the_mailbox_before(c
     [
         (ProbeKind.MAILBOX, 550, Reason.MAILBOX_NOT_FOUND, True, True),
         (ProbeKind.MAILBOX, 550, Reason.UNCLEAR_REPLY, False, False),
+        (ProbeKind.MAILBOX, 552, Reason.MAILBOX_FULL, True, False),  # somebody is there
+        (ProbeKind.MAILBOX, 550, Reason.RECIPIENT_RATE_LIMITED, True, False),
         (ProbeKind.MAILBOX, 250, Reason.ACCEPTED, True, False),
         (ProbeKind.SESSION, 550, Reason.DOMAIN_NOT_HOSTED, False, True),  # said to a neighbour
         (ProbeKind.SESSION, 550, Reason.PROBER_BLOCKED, False, False),

@@ -1,11 +1,13 @@
 """The engine on real sockets: probe order, reuse of sessions, fallbacks, and hosts that misbehave."""
 
 import asyncio
+import gc
+import weakref
 
 from ct_pipeline.verification.connection import Timeouts
 from ct_pipeline.verification.probe import ProbeKind
 from ct_pipeline.verification.questions import random_name
-from ct_pipeline_tests.verification.asking import ask, domain, finished, reasons
+from ct_pipeline_tests.verification.asking import ask, domain, finished, reasons, site_run
 from ct_pipeline_tests.verification.scripted_host import HANG_UP, listening, polite
 
 OK = b"250 2.1.5 Ok\r\n"
@@ -279,3 +281,22 @@ def test_sessions_are_never_more_than_the_site_allows():
     host = asyncio.run(main())
     assert peak <= 3
     assert len(set(host.asked())) == 200
+
+
+def test_what_a_run_has_made_is_freed_when_it_ends_without_a_search_for_garbage():
+    """A lane has hundreds of thousands of sites, and looks for garbage seldom."""
+
+    async def main() -> object:
+        async with listening(polite(lambda _address: b"250 Ok\r\n")) as host, asyncio.timeout(10):
+            run = site_run(host.port, domain("a.test", ["live"], is_catch_all=False))
+            hosts = weakref.ref(run.plan.groups[0])
+            gc.disable()
+            await run.run()
+            del run
+            await asyncio.sleep(0)  # its last session's callbacks
+            return hosts()
+
+    try:
+        assert asyncio.run(main()) is None
+    finally:
+        gc.enable()
