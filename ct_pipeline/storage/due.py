@@ -73,7 +73,9 @@ def due_addresses(
                    -- a refusal of the domain may have been said to a neighbour
                    case when last.reason = any(%(not_hosted)s) and last.code between 500 and 599 then last.asked_at
                         when settled.reason = any(%(dead)s) and settled.code between 500 and 599
-                        then settled.asked_at end as refused_at
+                        then settled.asked_at end as refused_at,
+                   coalesce(settled.reason = any(%(dead)s) and settled.code between 500 and 599
+                            and (answered_at is null or settled.asked_at > answered_at), false) as is_unrepeated
             from (
                 select due.address_id, site, domain, due.attempt_count, due.probe_id, due.definitive_probe_id,
                        due.answered_at

@@ -168,14 +168,16 @@ select from ledger.due where address_id in (select address_id from new_turns) or
 """
 
 # A turn without a probe (the domain answered for the address) leaves the last reply in place: it is still evidence. So
-# is the last one that settled the mailbox, whatever is said later.
+# is the last one that settled the mailbox, whatever is said later. One that does so only once it is repeated leaves the
+# address without an answer, also where it had one.
 _MERGE_TURNS = """
 update ledger.due
 set next_attempt_at = t.next_attempt_at, attempt_count = t.attempt_count, probe_id = coalesce(t.probe_id, due.probe_id),
     definitive_probe_id =
         coalesce(t.definitive_probe_id,
                  case when not t.is_retracted then nullif(due.definitive_probe_id, t.retracted_probe_id) end),
-    answered_at = case when t.next_attempt_at is null then %(now)s else answered_at end
+    answered_at = case when t.next_attempt_at is null then %(now)s
+                       when t.definitive_probe_id is null then answered_at end
 from new_turns t where t.address_id = due.address_id
 """
 

@@ -44,7 +44,8 @@ class DueAddress(NamedTuple):
     ``accepted_probe_id`` is set where its host has accepted it a short time ago, and what is still missing is whether
     the domain accepts every name: it is not asked again, the made-up name is. ``was_refused``: its host has said before
     that it does not exist, so that an acceptance needs a second look. ``refused_at``: when its host last refused it as
-    dead, or its domain; only where that is a day ago is today's refusal a second word on it.
+    dead, or its domain; only where that is a day ago is today's refusal a second word on it. ``is_unrepeated``: that
+    refusal counts only once it is repeated, and has not been.
     """
 
     address_id: int
@@ -54,6 +55,7 @@ class DueAddress(NamedTuple):
     accepted_probe_id: int | None = None
     was_refused: bool = False
     refused_at: datetime | None = None
+    is_unrepeated: bool = False
 
 
 class Probe(NamedTuple):
@@ -96,8 +98,8 @@ class Turn(NamedTuple):
     ``is_definitive``: that probe asked about this address and settles whether the mailbox exists (an acceptance, or a
     permanent refusal of the address or its domain; a vague one only where the host accepted another name after it). It
     stays evidence when later replies leave the mailbox open.
-    ``is_retracted``: what was definitive in this visit has turned out to prove nothing. ``retracted_probe_id``: so has
-    this one probe; what settled the mailbox before it stands.
+    ``is_retracted``: what was definitive until now, in this visit or before, has turned out to prove nothing.
+    ``retracted_probe_id``: so has this one probe; what settled the mailbox before it stands.
     """
 
     address_id: int

@@ -54,10 +54,14 @@ class RecordWriter:
         is_retracted: bool = False,
         retracted_probe_id: int | None = None,
     ) -> None:
-        """``due`` got ``reading``: it is due again by the table of delays, or answered."""
+        """``due`` got ``reading``: it is due again by the table of delays, or answered, or given up.
+
+        Of who is given up no refusal stands that was never repeated.
+        """
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id, asks_once=self._asks_once)
-        voids = is_retracted, retracted_probe_id
+        is_never_repeated = due.is_unrepeated and next_at is None and not is_definitive
+        voids = is_retracted or is_never_repeated, retracted_probe_id
         self.put(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, *voids))
 
     def turn_until_second_word(

@@ -186,6 +186,24 @@ def test_when_it_was_last_refused_is_handed_out_with_an_address(
     assert due.refused_at == (NOON - DAY if is_known else None)
 
 
+def test_a_refusal_that_counts_once_it_is_repeated_is_known_until_it_was(conn: psycopg.Connection) -> None:
+    take(conn, "ann@x.test")
+    look_up(conn, "x.test")
+
+    def is_unrepeated_after(*turns: Turn) -> bool:
+        merge_observations(conn, Observations([session()], [probe(1, 1, "x.test", 550)], list(turns)), NOON)
+        conn.execute("update ledger.due set next_attempt_at = %s", (NOON,))  # a newer pull asks for it, or its day came
+        (due,) = due_addresses(conn, LANE, NOON, 10)
+        return due.is_unrepeated
+
+    settled, opened = Turn(1, None, 1, 1, is_definitive=True), Turn(1, NOON + DAY, 1, 1, is_definitive=True)
+    assert is_unrepeated_after(opened)
+    assert not is_unrepeated_after(settled)
+    assert is_unrepeated_after(opened), "it had been settled too soon"
+    assert is_unrepeated_after(Turn(1, NOON + HOUR, 2, 1)), "greylisted meanwhile, say"
+    assert not is_unrepeated_after(opened, settled)
+
+
 @pytest.mark.parametrize("text", ["nul\0", "lone \udcff surrogate", "tab\t\\N\nline", "x" * 5000, "\\."])
 def test_whatever_a_host_says_can_be_stored(conn: psycopg.Connection, ledger_url: str, text: str) -> None:
     take(conn, "ann@x.test")

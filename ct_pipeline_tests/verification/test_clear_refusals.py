@@ -182,6 +182,15 @@ def test_one_that_is_asked_before_its_time_still_waits_for_it(hours: int, is_set
     assert (turn.next_attempt_at is None) is is_settled
 
 
+@pytest.mark.parametrize("reply", [b"451 4.3.0 Try again later\r\n", b"550 5.7.1 Your IP is on our block list\r\n"])
+def test_of_who_is_given_up_before_it_was_said_twice_the_first_word_does_not_stand(reply: bytes):
+    due = DueAddress(1, "live@a.test", "a.test", 9, refused_at=A_DAY_AGO, is_unrepeated=True)
+    _, page = visit(polite(lambda _: reply), DomainQuestions("a.test", [due], is_catch_all=False))
+    turn = last_turns(page)[1]
+    assert turn.next_attempt_at is None
+    assert turn.is_retracted
+
+
 def test_one_accepted_after_them_settles_them_too():
     other = domain("b.test", ["live"], 100, is_catch_all=False)
     _, page = visit(tells_apart, domain("a.test", [f"dead{n}" for n in range(LONG_ROW + 5)]), other)
