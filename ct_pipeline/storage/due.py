@@ -75,7 +75,8 @@ def due_addresses(
                         when settled.reason = any(%(dead)s) and settled.code between 500 and 599
                         then settled.asked_at end as refused_at,
                    coalesce(settled.reason = any(%(dead)s) and settled.code between 500 and 599
-                            and (answered_at is null or settled.asked_at > answered_at), false) as is_unrepeated
+                            and (answered_at is null or settled.asked_at > answered_at), false) as is_unrepeated,
+                   chosen.definitive_probe_id as settled_probe_id
             from (
                 select due.address_id, site, domain, due.attempt_count, due.probe_id, due.definitive_probe_id,
                        due.answered_at

@@ -70,7 +70,8 @@ _STAGES = {
         """,
     "new_turns": """
         address_id bigint, next_attempt_at timestamptz, attempt_count integer, probe_id bigint,
-        definitive_probe_id bigint, is_retracted boolean, retracted_probe_id bigint
+        definitive_probe_id bigint, is_retracted boolean, retracted_probe_id bigint,
+        standing_probe_id bigint
         """,
     "new_facts": """
         domain text collate "C", is_catch_all boolean, tells_apart boolean, probe_id bigint, found_at timestamptz,
@@ -102,11 +103,11 @@ def _last_turns(turns: Iterable[Turn]) -> Iterable[tuple[object, ...]]:
     last: dict[int, Turn] = {}
     definitive: dict[int, int | None] = {}
     retracted: set[int] = set()
-    retracted_probe: dict[int, int] = {}
+    retracted_probe: dict[int, tuple[int, int | None]] = {}  # and what stands in its place
     for turn in turns:
         last[turn.address_id] = turn
         if turn.retracted_probe_id is not None:
-            retracted_probe[turn.address_id] = turn.retracted_probe_id
+            retracted_probe[turn.address_id] = turn.retracted_probe_id, turn.standing_probe_id
             if definitive.get(turn.address_id) == turn.retracted_probe_id:
                 del definitive[turn.address_id]
         if turn.is_retracted:
@@ -115,9 +116,12 @@ def _last_turns(turns: Iterable[Turn]) -> Iterable[tuple[object, ...]]:
         if turn.is_definitive:
             definitive[turn.address_id] = turn.probe_id
     return (
-        (n, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(n), n in retracted, retracted_probe.get(n))
+        (
+            n, t.next_attempt_at, t.attempt_count, t.probe_id, definitive.get(n), n in retracted,
+            *retracted_probe.get(n, (None, None)),
+        )
         for n, t in last.items()
-    )
+    )  # fmt: skip
 
 
 def _copy(conn: psycopg.Connection, stage: str, rows: Iterable[Sequence[object]]) -> None:
@@ -175,7 +179,9 @@ update ledger.due
 set next_attempt_at = t.next_attempt_at, attempt_count = t.attempt_count, probe_id = coalesce(t.probe_id, due.probe_id),
     definitive_probe_id =
         coalesce(t.definitive_probe_id,
-                 case when not t.is_retracted then nullif(due.definitive_probe_id, t.retracted_probe_id) end),
+                 case when t.is_retracted then null
+                      when due.definitive_probe_id = t.retracted_probe_id then t.standing_probe_id
+                      else due.definitive_probe_id end),
     answered_at = case when t.next_attempt_at is null then %(now)s
                        when t.definitive_probe_id is null then answered_at end
 from new_turns t where t.address_id = due.address_id

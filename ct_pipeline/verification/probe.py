@@ -45,7 +45,7 @@ class DueAddress(NamedTuple):
     the domain accepts every name: it is not asked again, the made-up name is. ``was_refused``: its host has said before
     that it does not exist, so that an acceptance needs a second look. ``refused_at``: when its host last refused it as
     dead, or its domain; only where that is a day ago is today's refusal a second word on it. ``is_unrepeated``: that
-    refusal counts only once it is repeated, and has not been.
+    refusal counts only once it is repeated, and has not been. ``settled_probe_id``: what settled the mailbox so far.
     """
 
     address_id: int
@@ -56,6 +56,7 @@ class DueAddress(NamedTuple):
     was_refused: bool = False
     refused_at: datetime | None = None
     is_unrepeated: bool = False
+    settled_probe_id: int | None = None
 
 
 class Probe(NamedTuple):
@@ -99,7 +100,7 @@ class Turn(NamedTuple):
     permanent refusal of the address or its domain; a vague one only where the host accepted another name after it). It
     stays evidence when later replies leave the mailbox open.
     ``is_retracted``: what was definitive until now, in this visit or before, has turned out to prove nothing.
-    ``retracted_probe_id``: so has this one probe; what settled the mailbox before it stands.
+    ``retracted_probe_id``: so has this one probe; what settled the mailbox before it stands, ``standing_probe_id``.
     """
 
     address_id: int
@@ -109,6 +110,7 @@ class Turn(NamedTuple):
     is_definitive: bool = False
     is_retracted: bool = False
     retracted_probe_id: int | None = None
+    standing_probe_id: int | None = None
 
 
 class CatchAllFact(NamedTuple):

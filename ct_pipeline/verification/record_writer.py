@@ -61,7 +61,9 @@ class RecordWriter:
         attempts = due.attempt_count + 1 if was_asked else due.attempt_count
         next_at = next_attempt(reading, max(attempts, 1), now, due.address_id, asks_once=self._asks_once)
         is_never_repeated = due.is_unrepeated and next_at is None and not is_definitive
-        voids = is_retracted or is_never_repeated, retracted_probe_id
+        # What the ledger holds by now is the retracted probe itself, unless that is not committed yet.
+        standing = due.settled_probe_id if retracted_probe_id is not None and not due.is_unrepeated else None
+        voids = is_retracted or is_never_repeated, retracted_probe_id, standing
         self.put(Turn(due.address_id, next_at, attempts, probe_id, is_definitive, *voids))
 
     def turn_until_second_word(

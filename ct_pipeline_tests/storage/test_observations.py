@@ -159,6 +159,11 @@ def test_a_refusal_that_is_not_believed_leaves_what_settled_the_mailbox_before(c
     merge_observations(conn, Observations([], [], [bob_refused, *not_believed]), NOON)
     kept = conn.execute("select address_id, probe_id, definitive_probe_id from ledger.due order by 1").fetchall()
     assert kept == [(1, 4, None), (2, 4, 1)]
+    for turns in ([bob_refused], [not_believed[1]._replace(standing_probe_id=1)] * 2):  # committed meanwhile
+        merge_observations(conn, Observations([], [], turns), NOON)
+    assert conn.execute("select definitive_probe_id from ledger.due where address_id = 2").fetchall() == [(1,)]
+    conn.execute("update ledger.due set next_attempt_at = %s", (NOON,))
+    assert [due.settled_probe_id for due in due_addresses(conn, LANE, NOON, 10)] == [None, 1]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,16 @@ def test_one_that_is_asked_before_its_time_still_waits_for_it(hours: int, is_set
     assert (turn.next_attempt_at is None) is is_settled
 
 
+@pytest.mark.parametrize("is_unrepeated", [False, True])
+def test_what_settled_a_mailbox_before_the_block_still_does(is_unrepeated: bool):
+    """Unless that was a refusal which was to be repeated: a word of the block is no repetition."""
+    known = {"settled_probe_id": 7, "is_unrepeated": is_unrepeated}
+    due = [DueAddress(n, f"live{n}@a.test", "a.test", 1, **known) for n in range(1, 30)]
+    _, page = visit(lets_in_for(2), DomainQuestions("a.test", due, is_catch_all=False))
+    standing = {turn.standing_probe_id for turn in page.turns if turn.retracted_probe_id is not None}
+    assert standing == {None if is_unrepeated else 7}
+
+
 @pytest.mark.parametrize("reply", [b"451 4.3.0 Try again later\r\n", b"550 5.7.1 Your IP is on our block list\r\n"])
 def test_of_who_is_given_up_before_it_was_said_twice_the_first_word_does_not_stand(reply: bytes):
     due = DueAddress(1, "live@a.test", "a.test", 9, refused_at=A_DAY_AGO, is_unrepeated=True)
