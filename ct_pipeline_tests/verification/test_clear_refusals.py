@@ -99,7 +99,8 @@ def test_it_is_seen_over_mail_hosts_of_which_each_has_one_address(connections: i
     assert len(asked_again(page)) == 1
     assert len(host.asked()) <= 20 + LONG_ROW + 1 + 2 * connections
     assert sum(sessions) == len(host.asked())
-    assert host.session_count <= len(host.asked())
+    others = connections - 1  # they may be dialling while the witness is refused, and then ask nobody
+    assert host.session_count <= len(host.asked()) + others
 
 
 def test_what_the_block_seemed_to_say_of_domains_is_forgotten():
