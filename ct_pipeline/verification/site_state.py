@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ct_pipeline.verdicts.evidence import Reading
@@ -106,7 +107,7 @@ class SiteState:
             return
         if refusal.reading.reason is Reason.SENDER_REFUSED and dialogue.may_change_sender:
             return
-        self.pace.unwelcome(refusal.reading, refusal.reply, now)
+        self._open_breaker(refusal.reading, refusal.reply, now)
         self.stopped_because = refusal.reading
         self._heeded = (group, refusal, session_id)
 
@@ -214,9 +215,15 @@ class SiteState:
         self, reading: Reading, reply: Reply, group: HostGroup, domain: str, session_id: int, now: datetime
     ) -> None:
         """Nobody says so, but its answers show that the site is to be left alone."""
-        self.pace.unwelcome(reading, reply, now)
+        self._open_breaker(reading, reply, now)
         self.stopped_because = reading
         self._heeded = (group, Answer(Question(ProbeKind.SESSION, domain, ""), reply, reading, now, now), session_id)
+
+    def _open_breaker(self, reading: Reading, reply: Reply, now: datetime) -> None:
+        """``reply`` wants none of us. That a site refuses whom it accepted stays in mind, whatever it says."""
+        if self.books.refuses_us:
+            reading, reply = replace(REFUSES_US, retry_seconds=reading.retry_seconds), REFUSES_US_REPLY
+        self.pace.unwelcome(reading, reply, now)
 
     def _group_of_witness(self) -> HostGroup | None:
         """The group to open a session with because a witness is due, where none is at work there that will ask it."""
@@ -253,7 +260,7 @@ class SiteState:
         until_at = None
         if is_unwelcome:
             if self.stopped_because is None:
-                self.pace.unwelcome(refusal.reading, refusal.reply, now)
+                self._open_breaker(refusal.reading, refusal.reply, now)
             until_at = self.pace.breaker.until_at if self.pace.breaker else None
         if is_unwelcome or is_cut_off:
             self.stopped_because = refusal.reading

@@ -267,6 +267,18 @@ def test_a_block_that_goes_on_is_not_taken_for_a_welcome():
     assert len(last_turns(page)) == 30
 
 
+@pytest.mark.parametrize(
+    "reply", [b"421 4.7.0 Too many connections\r\n", b"550 5.7.1 You are blocked\r\n"]
+)
+def test_what_the_site_says_in_a_trial_does_not_make_it_forgotten(reply: bytes):
+    """Its next refusals would be believed, up to nine of them, and close the breaker."""
+    pace = pace_after_the_block()
+    visit(polite(lambda _: reply), domain("a.test", [f"live{n}" for n in range(9)]), pace=pace)
+    assert pace.breaker is not None
+    assert pace.breaker.opened_count == 2
+    assert pace.breaker.text == REFUSES_US_REPLY.text
+
+
 def test_when_the_block_is_lifted_the_first_acceptance_ends_it():
     pace = pace_after_the_block()
     names = ["dead1", "dead2", "live3", *(f"live{number}" for number in range(4, 30)), "dead30"]
