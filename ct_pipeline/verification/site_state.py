@@ -44,6 +44,7 @@ class SiteState:
         self._refuses_us = pace.breaker is not None and pace.breaker.text == REFUSES_US_REPLY.text  # heeded already
         self.books = Bookkeeper(notebook, asks_once=plan.asks_once, refuses_us=self._refuses_us)
         self._doubted_count = 0  # domains
+        self._has_said_more_than_later = False  # greylisting is no word for or against us
         self._heeded: tuple[HostGroup, Answer, int] | None = None  # who turned us away, how, in which session
         self._read = read
         self._domains = {domain.domain: domain for group in plan.groups for domain in group.domains}
@@ -114,7 +115,7 @@ class SiteState:
     def conclude(self, group: HostGroup, dialogue: Dialogue, session_id: int, now: datetime) -> bool:
         """Learn from the end of a session. Returns whether it came to nothing, so that another host may do better."""
         self._learn_manners(group, dialogue, now)
-        if dialogue.is_fruitful and self.books.refuses_us and self.stopped_because is None:
+        if self._has_said_more_than_later and self.books.refuses_us and self.stopped_because is None:
             self._turn_away(REFUSES_US, REFUSES_US_REPLY, group, group.domains[0].domain, session_id, now)  # still
         refusal, trouble = dialogue.refusal, dialogue.refusal or dialogue.loss
         if dialogue.is_out_of_step:
@@ -185,6 +186,7 @@ class SiteState:
         """Whether the answers show that the site bears our pace."""
         clean_count = 0
         for _, reply, reading, _, _ in answers:
+            self._has_said_more_than_later |= reading.reason is not Reason.GREYLISTED
             if is_strain(reply, reading):
                 self.pace.strain(now)
             elif reply.code and reading.reason not in STOP_REASONS:

@@ -267,9 +267,7 @@ def test_a_block_that_goes_on_is_not_taken_for_a_welcome():
     assert len(last_turns(page)) == 30
 
 
-@pytest.mark.parametrize(
-    "reply", [b"421 4.7.0 Too many connections\r\n", b"550 5.7.1 You are blocked\r\n"]
-)
+@pytest.mark.parametrize("reply", [b"421 4.7.0 Too many connections\r\n", b"550 5.7.1 You are blocked\r\n"])
 def test_what_the_site_says_in_a_trial_does_not_make_it_forgotten(reply: bytes):
     """Its next refusals would be believed, up to nine of them, and close the breaker."""
     pace = pace_after_the_block()
@@ -277,6 +275,21 @@ def test_what_the_site_says_in_a_trial_does_not_make_it_forgotten(reply: bytes):
     assert pace.breaker is not None
     assert pace.breaker.opened_count == 2
     assert pace.breaker.text == REFUSES_US_REPLY.text
+
+
+def test_greylisting_after_a_block_is_waited_out():
+    """Longer and longer pauses would outlast what the host remembers of us."""
+    pace = pace_after_the_block()
+    names = [f"live{number}" for number in range(9)]
+    later = polite(lambda _: b"451 4.7.1 Greylisted, try again in 5 minutes\r\n")
+    host, page = visit(later, domain("a.test", names, is_catch_all=False), pace=pace)
+    assert len(host.asked()) == 9
+    assert pace.breaker is not None
+    assert pace.breaker.opened_count == 1
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    assert all(turn.next_attempt_at is not None and turn.next_attempt_at < soon for turn in last_turns(page).values())
+    visit(tells_apart, domain("a.test", names, is_catch_all=False), pace=pace)
+    assert pace.breaker is None
 
 
 def test_when_the_block_is_lifted_the_first_acceptance_ends_it():
