@@ -45,6 +45,7 @@ class Bookkeeper:
         self._host_of: dict[int, str] = {}  # session -> the address that it talks to
         self._about_all: dict[str, tuple[int, Answer]] = {}  # domain -> an answer that it may give to all, its session
         self.doubted_domains: set[str] = set()  # they accept what they have refused before
+        self.distrusting_domains: set[str] = set()  # of these, those that cast doubt on their site
 
     @property
     def turn_count(self) -> int:
@@ -158,8 +159,9 @@ class Bookkeeper:
 
     def _take_back(self, domain: DomainQuestions, now: datetime) -> None:
         """The domain accepts what it has refused before: nothing that it accepted since then is proof."""
-        if not domain.proven.has_refused_once:  # more likely a catch-all than distrust, so no word against the site
-            self.doubted_domains.add(domain.domain)
+        self.doubted_domains.add(domain.domain)
+        if not domain.proven.has_refused_once:  # else more likely a catch-all than distrust
+            self.distrusting_domains.add(domain.domain)
         probe_id = self._doubt(domain.domain, now)
         for held in self._acceptances.release(domain.domain):
             self.writer.turn(held.due, IN_DOUBT, probe_id, now)

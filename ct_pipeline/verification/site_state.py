@@ -197,7 +197,7 @@ class SiteState:
 
     def _heed_doubts(self, group: HostGroup, session_id: int, now: datetime) -> None:
         """A site that accepts what it refused before is asked more slowly, or not at all: it may distrust us."""
-        doubted = self.books.doubted_domains
+        doubted = self.books.distrusting_domains
         if len(doubted) == self._doubted_count:
             return
         self._doubted_count = len(doubted)
