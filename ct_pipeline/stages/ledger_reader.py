@@ -16,21 +16,25 @@ T = TypeVar("T")
 
 
 class LedgerReader:
-    """Asks from any thread, one question at a time; a connection that was lost is opened anew."""
+    """Asks from any thread, one question at a time; a connection that was lost is opened anew, until it is closed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._mutex = threading.Lock()
         self._exits = contextlib.ExitStack()
         self._connection: psycopg.Connection | None = None
+        self._is_closed = False
 
     def ask(self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``question`` returns of the ledger.
 
         Raises:
             LedgerUnavailableError: the database does not answer.
+            RuntimeError: it is closed.
         """
         with self._mutex:
+            if self._is_closed:
+                raise RuntimeError("this reader of the ledger is closed")
             if self._connection is None:
                 self._connection = self._exits.enter_context(open_ledger(self._settings))
             try:
@@ -40,8 +44,12 @@ class LedgerReader:
                 raise LedgerUnavailableError(f"The database went away: {error}") from error
 
     def close(self) -> None:
-        """Close the connection; a later question opens another."""
+        """Close the connection, for good.
+
+        A thread cannot be cancelled: a question that was given up may reach it only now, and must not open another.
+        """
         with self._mutex:
+            self._is_closed = True
             self._connection = None
             self._exits.close()
 

@@ -1,6 +1,7 @@
 """Where the database is, and how to connect to it."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, LiteralString
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -94,7 +95,7 @@ def connect(url: str) -> psycopg.Connection:
             application_name="ct_pipeline",
             **CLIENT_KEEPALIVE,
         )
-        connection.execute(SESSION_SETUP)
+        set_up(connection, SESSION_SETUP)
     except psycopg.OperationalError as error:
         said = str(error).partition("\n")[0].rstrip(".")  # the lines after it are libpq's own advice
         raise LedgerUnavailableError(
@@ -102,6 +103,15 @@ def connect(url: str) -> psycopg.Connection:
             "See that it runs, and that CT_DATABASE_URL is right if you have set it."
         ) from error
     return connection
+
+
+def set_up(connection: psycopg.Connection, statement: LiteralString, parameters: Sequence[str] = ()) -> None:
+    """Say the first statement over a new connection, and close it when that fails: nobody else could."""
+    try:
+        connection.execute(statement, parameters or None)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def describe_url(url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import psycopg
 
 from ct_pipeline.errors import LedgerUnavailableError
-from ct_pipeline.storage.database import connect
+from ct_pipeline.storage.database import connect, set_up
 from ct_pipeline.storage.observations import Observations, merge_observations
 from ct_pipeline.storage.outage import Outage
 from ct_pipeline.verification.probe import CatchAllFact, Probe, Session, Turn
@@ -166,7 +166,7 @@ class ObservationWriter:
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._url)
-        connection.execute("select set_config('lock_timeout', %s, false)", (LOCK_TIMEOUT,))
+        set_up(connection, "select set_config('lock_timeout', %s, false)", (LOCK_TIMEOUT,))
         return connection
 
     def _raise_error(self) -> None:

@@ -1,12 +1,20 @@
 """URLs: what users may write, and what each client gets."""
 
+import psycopg
 import psycopg2
 import pytest
 import sqlalchemy
 
 from ct_pipeline.errors import LedgerUnavailableError, SettingsError
 from ct_pipeline.settings import load_settings
-from ct_pipeline.storage.database import connect, dagster_database_url, describe_url, plain_url, resolve_database_url
+from ct_pipeline.storage.database import (
+    connect,
+    dagster_database_url,
+    describe_url,
+    plain_url,
+    resolve_database_url,
+    set_up,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,13 @@ def test_dagster_works_in_its_own_schema(ledger_url: str) -> None:
         assert isinstance(connection.connection.dbapi_connection, psycopg2.extensions.connection)
         assert connection.execute(sqlalchemy.text("select current_schema()")).scalar_one() == "dagster"
     engine.dispose()
+
+
+def test_a_connection_whose_first_statement_fails_is_closed(ledger_url: str) -> None:
+    connection = connect(ledger_url)
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        set_up(connection, "select set_config('lock_timeout', %s, false)", ("soon",))
+    assert connection.closed
 
 
 def test_a_connection_speaks_utc(ledger_url: str) -> None:
