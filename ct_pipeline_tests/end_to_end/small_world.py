@@ -72,7 +72,7 @@ def small_world(
 ) -> Iterator[SmallWorld]:
     """``site_count`` sites of two domains and ``mailbox_count`` mailboxes each, every fifth one missing.
 
-    Ten missing ones in a row, after which an accepted address is asked again, do not come by chance.
+    So rare, ten of them hardly ever come in a row by chance, after which an accepted address would be asked again.
     """
     domains, mailboxes = [], []
     for site in range(site_count):

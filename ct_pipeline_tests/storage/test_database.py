@@ -1,5 +1,7 @@
 """URLs: what users may write, and what each client gets."""
 
+from collections.abc import Callable
+
 import psycopg
 import psycopg2
 import pytest
@@ -13,8 +15,9 @@ from ct_pipeline.storage.database import (
     describe_url,
     plain_url,
     resolve_database_url,
-    set_up,
 )
+from ct_pipeline.storage.probes import ObservationWriter
+from ct_pipeline_tests.end_to_end.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -65,11 +68,27 @@ def test_dagster_works_in_its_own_schema(ledger_url: str) -> None:
     engine.dispose()
 
 
-def test_a_connection_whose_first_statement_fails_is_closed(ledger_url: str) -> None:
-    connection = connect(ledger_url)
-    with pytest.raises(psycopg.errors.InvalidParameterValue):
-        set_up(connection, "select set_config('lock_timeout', %s, false)", ("soon",))
-    assert connection.closed
+@pytest.mark.parametrize(
+    ("setting", "nonsense", "open_one"),
+    [
+        ("ct_pipeline.storage.database.SESSION_SETUP", "set time zone 'nowhere'", connect),
+        ("ct_pipeline.storage.probes.LOCK_TIMEOUT", "soon", ObservationWriter),
+    ],
+    ids=["any", "the writer's"],
+)
+def test_a_connection_whose_first_statement_fails_is_closed(
+    setting: str,
+    nonsense: str,
+    open_one: Callable[[str], object],
+    ledger_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with connect(ledger_url) as onlooker:
+        monkeypatch.setattr(setting, nonsense)
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            open_one(ledger_url)
+        others = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        wait_until(lambda: not onlooker.execute(others).fetchall())
 
 
 def test_a_connection_speaks_utc(ledger_url: str) -> None:
